@@ -1,0 +1,122 @@
+"""The one small interface that every engine fills: predict, gradients, steps.
+
+Everything that decides WHAT is computed lies in the records here; an engine only decides HOW.
+`reference.py` is the plain reading of the equations; any other engine is held to its numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.optimizers import Optimizer, State
+from deltarule.params import Array
+
+if TYPE_CHECKING:
+    from deltarule.network import Network
+
+
+@dataclass
+class Run:
+    """One training run as an engine sees it. `net.theta` and `state` are updated in place.
+
+    Attributes
+    ----------
+    net : Network
+    X : (n, n_0) array of net.dtype, C-contiguous, or a SciPy CSR matrix
+    Y : (n, n_L) array of net.dtype, C-contiguous: targets as `Loss.encode` gives them
+    sample_weight : (n,) array of net.dtype, or None
+    batch_size : int, 1..n
+    optimizer : Optimizer, its `learning_rate` already in `rates`
+    state : dict
+        Of `optimizer.init`: "t" (int, steps done) and arrays of theta's shape and dtype.
+    l1, l2 : float
+        Added to the loss of every step: l1 * sum |W| + l2 / 2 * sum W^2, over weights, not biases.
+    dropout : tuple of L floats
+        dropout[l] is the share of the units of a_l, l = 0..L-1, that a step leaves out.
+    clip_norm : float or None
+        Largest allowed Euclidean norm of the gradient of a step (penalties included).
+    seed : int
+        64-bit seed of the dropout masks (see `dropout.mask`).
+    """
+
+    net: Network
+    X: Any
+    Y: Array
+    sample_weight: Array | None
+    batch_size: int
+    optimizer: Optimizer
+    state: State
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: tuple[float, ...] = ()
+    clip_norm: float | None = None
+    seed: int = 0
+    stop: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1, dtype=np.uint8))
+    """stop[0] != 0 asks the engine to return after the batch that it is in."""
+
+
+@dataclass
+class Steps:
+    """What an engine reports of a stretch of batches.
+
+    Attributes
+    ----------
+    loss_sum : float
+        Sum over the samples of w_i J_i, without penalties, each taken before its batch's update.
+    weight_sum : float
+        Sum of the sample weights w_i (the number of samples where there are none).
+    done : int
+        Batches finished (parameters updated).
+    bad_batch : int or None
+        The batch (counted from 0 in the epoch) whose loss was not finite; it was not applied.
+    gradient_norms : (L,) float64 array or None
+        Per layer, the norm of dC/d(W_l, b_l) of the epoch's first batch, with penalties, before
+        clipping; None where the stretch does not begin with batch 0.
+    """
+
+    loss_sum: float
+    weight_sum: float
+    done: int
+    bad_batch: int | None = None
+    gradient_norms: NDArray[np.float64] | None = None
+
+
+class Engine(Protocol):
+    """What computes. Engines hold no training state: everything they change is in the Run."""
+
+    name: str
+
+    def supports(self, net: Network) -> bool:
+        """Whether this engine can run this network (own Python functions need the reference)."""
+        ...
+
+    def predict(self, net: Network, X: Any) -> Array:
+        """a_L (n, n_L) for checked inputs X (n, n_0)."""
+        ...
+
+    def gradients(
+        self, net: Network, X: Any, Y: Array, sample_weight: Array | None
+    ) -> tuple[float, Array]:
+        """C = sum_i w_i J_i / sum_i w_i and its gradient, a flat vector laid out as theta."""
+        ...
+
+    def steps(
+        self,
+        run: Run,
+        order: NDArray[np.int64],
+        rates: NDArray[np.float64],
+        first: int,
+        last: int,
+    ) -> Steps:
+        """Run the batches first..last-1 of an epoch.
+
+        Batch k holds the rows order[k * batch_size : (k + 1) * batch_size] (the last may be
+        shorter) and is applied with the learning rate rates[k]. One step is: the gradient of the
+        batch's C (weighted mean; zero if its weights sum to zero), plus penalties, clipped, given
+        to the optimizer. A batch whose C is not finite is not applied and ends the stretch.
+        """
+        ...
