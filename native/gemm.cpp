@@ -1,0 +1,273 @@
+// Splits a product into cache blocks and tiles, decides what is worth copying first, and hands the blocks
+// to the pool. Every decision depends on the shape alone, so the bits never depend on the threads.
+#include "gemm.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "cpu.hpp"
+#include "gemm_table.hpp"
+
+namespace deltarule {
+namespace {
+
+constexpr int64_t kParallelFlop = 10'000'000;  // below it a dispatch costs more than it saves
+constexpr int64_t kEpilogueElements = 2048;    // tiles handed to the epilogue have about this size
+
+int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
+
+// First item of part `i` when `items` are split into `parts` as evenly as can be.
+int64_t split(int64_t items, int64_t parts, int64_t i) { return items * i / parts; }
+
+// Cache-line aligned memory that only grows; one per thread and purpose.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { release(); }
+
+  template <class T>
+  T* get(int64_t elements) {
+    const auto bytes = static_cast<std::size_t>(elements) * sizeof(T);
+    if (bytes > bytes_) {
+      release();
+      memory_ = ::operator new(bytes, kAlignment);
+      bytes_ = bytes;
+    }
+    return static_cast<T*>(memory_);
+  }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+  void release() {
+    if (memory_ != nullptr) ::operator delete(memory_, kAlignment);
+    memory_ = nullptr;
+    bytes_ = 0;
+  }
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+thread_local Buffer buffer_a;  // op(A) of the caller, shared with the workers of its dispatch
+thread_local Buffer buffer_b;  // the block of op(B) of the thread at work
+
+template <class T>
+const KernelTable<T>& kernels() {
+#if defined(__x86_64__) || defined(_M_X64)
+  static const KernelTable<T>& table = cpu_level() == Level::avx512 ? avx512_kernels(T{})
+                                       : cpu_level() == Level::avx2 ? avx2_kernels(T{})
+                                                                    : baseline_kernels(T{});
+#else
+  static const KernelTable<T>& table = baseline_kernels(T{});
+#endif
+  return table;
+}
+
+template <class T>
+struct Product {
+  const KernelTable<T>& table;
+  bool trans_a, trans_b;
+  int64_t m, n, k;
+  T alpha;
+  const T* a;
+  int64_t lda;
+  const T* b;
+  int64_t ldb;
+  T beta;
+  T* c;
+  int64_t ldc;
+  const Epilogue<T>* epilogue;
+
+  int wide = 0;          // tiles are 1 << wide vectors wide
+  int64_t strip = 0;     // the same in columns
+  int64_t panels = 0;    // rows are split into so many tiles ...
+  int64_t k_blocks = 0;  // ... the inner dimension into so many blocks ...
+  int64_t row_blocks = 0;  // ... and C into row_blocks x column_blocks tasks
+  int64_t column_blocks = 0;
+  bool copy_b = false;
+  T* packed_a = nullptr;  // all of op(A), panel by panel within each block of k; null: used in place
+  int64_t packed_stride = 0;
+
+  int64_t panel_row(int64_t panel) const { return split(m, panels, panel); }
+  int64_t block_k(int64_t block) const { return split(k, k_blocks, block); }
+  T* packed_panel(int64_t row, int64_t k_block) const {
+    return packed_a + (k_block * m + row) * packed_stride;
+  }
+
+  void plan();
+  void copy_panel(int64_t panel) const;
+  void fill_b(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const;
+  void block(int64_t task) const;
+  void finish(int64_t i0, int64_t i1, int64_t j0, int64_t j1) const {
+    if (epilogue != nullptr) {
+      epilogue->tile(epilogue->context, c + i0 * ldc + j0, ldc, i0, j0, i1 - i0, j1 - j0);
+    }
+  }
+};
+
+// Rows whose distance is near a multiple of a page fall into one set of the L1 cache.
+template <class T>
+bool conflicts(int64_t stride) {
+  const int64_t offset = stride * static_cast<int64_t>(sizeof(T)) % 4096;
+  return offset < 64 || offset > 4032;
+}
+
+template <class T>
+void Product<T>::plan() {
+  const int64_t bytes = sizeof(T);
+  const int64_t width = table.width;
+  // Few rows leave registers for wider tiles, which read B in longer runs.
+  wide = 3;
+  while (wide > 0 && (table.max_rows[wide] < std::min<int64_t>(m, table.max_rows[1]) ||
+                      width << (wide - 1) >= n)) {
+    --wide;
+  }
+  strip = width << wide;
+  panels = ceil_div(m, table.max_rows[wide]);
+  k_blocks = std::max<int64_t>(1, ceil_div(k, 1536 / bytes));
+  copy_b = trans_b || (panels >= 4 && k * n * bytes > 48 * 1024);
+
+  row_blocks = column_blocks = 1;
+  if (m * n * k < kParallelFlop / 2) {
+    column_blocks = copy_b ? ceil_div(n, 512) : 1;
+    return;
+  }
+  const int64_t strips = ceil_div(n, strip);
+  row_blocks = std::min(panels, ceil_div(m, 512));
+  column_blocks = std::min(strips, std::max<int64_t>(ceil_div(16, row_blocks), ceil_div(n, 256)));
+  if (column_blocks * row_blocks < 16) {
+    row_blocks = std::clamp<int64_t>(16 / column_blocks, row_blocks, ceil_div(panels, 4));
+  }
+}
+
+// Rows of a row-major A are copied apart from each other, the rows of a transposed A together.
+template <class T>
+void Product<T>::copy_panel(int64_t panel) const {
+  const int64_t i0 = panel_row(panel), i1 = panel_row(panel + 1), rows = i1 - i0;
+  for (int64_t kb = 0; kb < k_blocks; ++kb) {
+    const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
+    T* to = packed_panel(i0, kb);
+    if (trans_a) {
+      for (int64_t p = p0; p < p1; ++p, to += rows) {
+        const T* const from = a + p * lda + i0;
+        for (int64_t i = 0; i < rows; ++i) to[i] = from[i];
+      }
+    } else {
+      for (int64_t i = i0; i < i1; ++i, to += packed_stride) {
+        std::memcpy(to, a + i * lda + p0, static_cast<std::size_t>(p1 - p0) * sizeof(T));
+      }
+    }
+  }
+}
+
+// op(B)[p0:p1, j0:j1] as strips of contiguous rows, the last one padded with zeros.
+template <class T>
+void Product<T>::fill_b(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const {
+  for (int64_t j = j0; j < j1; j += strip, to += (p1 - p0) * strip) {
+    const int64_t columns = std::min(strip, j1 - j);
+    if (trans_b) {
+      table.transpose(to, strip, b + j * ldb + p0, ldb, columns, p1 - p0);
+      continue;
+    }
+    T* row = to;
+    for (int64_t p = p0; p < p1; ++p, row += strip) {
+      const T* const from = b + p * ldb + j;
+      for (int64_t i = 0; i < columns; ++i) row[i] = from[i];
+      for (int64_t i = columns; i < strip; ++i) row[i] = T(0);
+    }
+  }
+}
+
+// One task: a block of C, all of k.
+template <class T>
+void Product<T>::block(int64_t task) const {
+  const int64_t strips = ceil_div(n, strip);
+  const int64_t row_block = task / column_blocks, column_block = task % column_blocks;
+  const int64_t first = split(panels, row_blocks, row_block);
+  const int64_t last = split(panels, row_blocks, row_block + 1);
+  const int64_t j0 = split(strips, column_blocks, column_block) * strip;
+  const int64_t j1 = std::min(n, split(strips, column_blocks, column_block + 1) * strip);
+  T* const copied = copy_b ? buffer_b.get<T>(ceil_div(k, k_blocks) * (j1 - j0 + strip)) : nullptr;
+  const bool by_row = !trans_a;
+
+  TileArgs<T> args{};
+  args.cs = ldc;
+  args.alpha = alpha;
+  for (int64_t kb = 0; kb < k_blocks; ++kb) {
+    const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
+    args.k = p1 - p0;
+    args.beta = kb == 0 ? beta : T(1);
+    if (copy_b) fill_b(copied, p0, p1, j0, j1);
+    args.bs = copy_b ? strip : ldb;
+    int64_t finished = panel_row(first);
+    for (int64_t panel = first; panel < last; ++panel) {
+      const int64_t i0 = panel_row(panel), i1 = panel_row(panel + 1), rows = i1 - i0;
+      if (packed_a != nullptr) {
+        args.a = packed_panel(i0, kb);
+        args.as = by_row ? packed_stride : rows;
+      } else {
+        args.a = by_row ? a + i0 * lda + p0 : a + p0 * lda + i0;
+        args.as = lda;
+      }
+      for (int64_t j = j0; j < j1;) {
+        // The last strip is taken in powers of two vectors.
+        const int64_t vectors = ceil_div(std::min(strip, j1 - j), table.width);
+        int log = wide;
+        while (1 << log > vectors) --log;
+        const int64_t columns = std::min(j1 - j, static_cast<int64_t>(table.width) << log);
+        args.b = copy_b ? copied + (j - j0) / strip * strip * args.k + (j - j0) % strip
+                        : b + p0 * ldb + j;
+        args.c = c + i0 * ldc + j;
+        args.tail = static_cast<int>((columns - 1) % table.width + 1);
+        (by_row ? table.by_row : table.by_step)[log][rows - 1](args);
+        j += columns;
+      }
+      if (kb + 1 == k_blocks &&
+          (panel + 1 == last || (i1 - finished) * (j1 - j0) >= kEpilogueElements)) {
+        finish(finished, i1, j0, j1);
+        finished = i1;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
+          int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc,
+          const Epilogue<T>* epilogue) {
+  if (m <= 0 || n <= 0) return;
+  Product<T> product{kernels<T>(), trans_a, trans_b, m, n, std::max<int64_t>(k, 0), alpha, a, lda, b, ldb, beta, c, ldc, epilogue};
+  product.plan();
+  const int64_t tasks = product.row_blocks * product.column_blocks;
+  const bool in_place = trans_a ? m * k * static_cast<int64_t>(sizeof(T)) <= 16 * 1024
+                                : m == 1 || !conflicts<T>(lda);
+  if (!in_place && product.panels > 1) {
+    // 16 elements of padding keep the rows of a tile in different cache sets.
+    product.packed_stride = ceil_div(ceil_div(k, product.k_blocks), 16) * 16 + 16;
+    product.packed_a = buffer_a.get<T>(product.k_blocks * m * product.packed_stride);
+    const int64_t panels = product.panels;
+    const int64_t parts = tasks == 1 ? 1 : std::min<int64_t>(panels, 16);
+    pool.parallel_for(static_cast<int>(parts), [&](int part) {
+      for (int64_t i = split(panels, parts, part); i < split(panels, parts, part + 1); ++i) {
+        product.copy_panel(i);
+      }
+    });
+  }
+  if (tasks == 1 || m * n * k < kParallelFlop / 2) {
+    for (int64_t task = 0; task < tasks; ++task) product.block(task);
+  } else {
+    pool.parallel_for(static_cast<int>(tasks), [&](int task) { product.block(task); });
+  }
+}
+
+template void gemm<float>(Pool&, bool, bool, int64_t, int64_t, int64_t, float, const float*, int64_t,
+                          const float*, int64_t, float, float*, int64_t, const Epilogue<float>*);
+template void gemm<double>(Pool&, bool, bool, int64_t, int64_t, int64_t, double, const double*, int64_t,
+                           const double*, int64_t, double, double*, int64_t, const Epilogue<double>*);
+
+}  // namespace deltarule

@@ -1,0 +1,66 @@
+// Kernels of gemm for any machine, in the compilers' vector extension: SSE2 on x86-64, NEON on aarch64.
+#include <cstring>
+
+#include "gemm_kernels.hpp"
+
+namespace deltarule {
+namespace {
+
+template <class Element>
+struct Vector16 {
+  using T = Element;
+  using Reg __attribute__((vector_size(16))) = Element;
+  using Mask = int;
+  static constexpr int W = 16 / sizeof(T);
+  static constexpr bool kCheapMask = false;
+  static DELTARULE_INLINE Mask mask(int live) { return live; }
+  static DELTARULE_INLINE Reg zero() { return Reg{}; }
+  static DELTARULE_INLINE Reg broadcast(const T* p) { return Reg{} + *p; }
+  static DELTARULE_INLINE Reg load(const T* p) {
+    Reg x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+  }
+  static DELTARULE_INLINE void store(T* p, Reg x) { std::memcpy(p, &x, sizeof x); }
+  static DELTARULE_INLINE Reg load(const T* p, Mask live) {
+    Reg x = zero();
+    x[0] = p[0];
+    if (W > 2 && live > 1) x[1] = p[1];
+    if (W > 2 && live > 2) x[2 % W] = p[2];
+    return x;
+  }
+  static DELTARULE_INLINE void store(T* p, Reg x, Mask live) {
+    p[0] = x[0];
+    if (W > 2 && live > 1) p[1] = x[1];
+    if (W > 2 && live > 2) p[2] = x[2 % W];
+  }
+  static DELTARULE_INLINE Reg add(Reg x, Reg y) { return x + y; }
+  static DELTARULE_INLINE Reg mul(Reg x, Reg y) { return x * y; }
+  static DELTARULE_INLINE Reg fma(Reg x, Reg y, Reg z) { return z + x * y; }
+
+  static DELTARULE_INLINE void transpose(T* to, int64_t stride, const T* from, int64_t ld) {
+    for (int p = 0; p < W; ++p) {
+      for (int i = 0; i < W; ++i) to[p * stride + i] = from[i * ld + p];
+    }
+  }
+};
+
+#if defined(__aarch64__)
+constexpr int kRows = 12;  // 32 registers
+#else
+constexpr int kRows = 6;
+#endif
+
+}  // namespace
+
+const KernelTable<float>& baseline_kernels(float) {
+  static constexpr auto table = make_table<Vector16<float>, kRows, kRows, 2, 1>();
+  return table;
+}
+
+const KernelTable<double>& baseline_kernels(double) {
+  static constexpr auto table = make_table<Vector16<double>, kRows, kRows, 2, 1>();
+  return table;
+}
+
+}  // namespace deltarule
