@@ -1,0 +1,225 @@
+// Losses on vectors: J, dJ/do and the fused deltas of canonical pairs (SPEC C10), as losses.py has
+// them.
+#pragma once
+
+#include "elementwise.hpp"
+
+namespace deltarule::DELTARULE_LEVEL {
+
+template <class T>
+struct Term {
+  Vec<T> J, d;
+};
+
+template <class T>
+DELTARULE_INLINE Vec<T> away_from_zero(Vec<T> o) {
+  return max<T>(splat<T>(Constants<T>::tiny), o);
+}
+// y log y - y, with 0 log 0 = 0.
+template <class T>
+DELTARULE_INLINE Vec<T> poisson_constant(Vec<T> y) {
+  const Vec<T> tiny = splat<T>(Constants<T>::tiny);
+  return y * log<T>(y > tiny ? y : tiny) - y;
+}
+
+// J and dJ/dz of one output from its raw score z: the canonical pairs but softmax.
+template <class T, LossKind K>
+DELTARULE_INLINE Term<T> fused_term(Vec<T> z, Vec<T> y) {
+  const Vec<T> zero = splat<T>(T(0)), one = splat<T>(T(1));
+  if constexpr (K == LossKind::squared_error) {
+    const Vec<T> r = z - y;
+    return {T(0.5) * r * r, r};
+  } else if constexpr (K == LossKind::log_loss) {
+    const Vec<T> e = exp_negative<T>(-abs<T>(z));
+    const Vec<T> o = (z < zero ? e : one) / (one + e);
+    return {(max<T>(zero, z) - z * y) + log1p_unit<T>(e), o - y};
+  } else {
+    static_assert(K == LossKind::poisson);
+    const Vec<T> o = exp<T>(z);
+    return {(o - y * z) + poisson_constant<T>(y), o - y};
+  }
+}
+
+// J and dJ/do of one output o; p is the parameter of the loss.
+template <class T, LossKind K>
+DELTARULE_INLINE Term<T> plain_term(Vec<T> o, Vec<T> y, T p) {
+  using V = Vec<T>;
+  const V zero = splat<T>(T(0)), one = splat<T>(T(1));
+  const V r = o - y;
+  if constexpr (K == LossKind::squared_error) {
+    return {T(0.5) * r * r, r};
+  } else if constexpr (K == LossKind::log_loss) {
+    const V yes = away_from_zero<T>(o), no = away_from_zero<T>(one - o);
+    return {-(y * log<T>(yes) + (one - y) * log<T>(no)), r / (yes * no)};
+  } else if constexpr (K == LossKind::cross_entropy) {
+    const V safe = away_from_zero<T>(o);
+    return {-y * log<T>(safe), -y / safe};
+  } else if constexpr (K == LossKind::absolute_error) {
+    return {abs<T>(r), r > zero ? one : (r < zero ? -one : zero)};
+  } else if constexpr (K == LossKind::huber) {
+    const V inner = min<T>(splat<T>(p), abs<T>(r));
+    return {inner * (abs<T>(r) - T(0.5) * inner), with_sign<T>(inner, r)};
+  } else if constexpr (K == LossKind::quantile) {
+    return {max<T>(-p * r, (T(1) - p) * r),
+            r > zero ? splat<T>(T(1) - p) : (r < zero ? splat<T>(-p) : zero)};
+  } else {
+    static_assert(K == LossKind::poisson);
+    const V safe = away_from_zero<T>(o);
+    return {(o - y * log<T>(safe)) + poisson_constant<T>(y), one - y / safe};
+  }
+}
+
+// Runs term(z, y) over the outputs: delta = w d with zeros in the padding; returns sum of w J.
+template <class T, class F>
+DELTARULE_INLINE double over_outputs(const Rows<T>& z, const T* y, const T* w, T* delta, F&& term) {
+  const int64_t vectors = (z.columns + kLanes<T> - 1) / kLanes<T>;
+  const Ints<T> last = first_lanes<T>(static_cast<int>(z.columns - (vectors - 1) * kLanes<T>));
+  Vec<T> total = splat<T>(T(0));
+  for (int64_t r = 0; r < z.rows; ++r) {
+    const Vec<T> weight = splat<T>(w == nullptr ? T(1) : w[r]);
+    for (int64_t v = 0; v < vectors; ++v) {
+      const int64_t at = r * z.ld + v * kLanes<T>;
+      Term<T> t = term(load(z.data + at), load(y + at));
+      t.J = t.J * weight;
+      t.d = t.d * weight;
+      if (v == vectors - 1) {
+        t.J = keep<T>(last, t.J);
+        t.d = keep<T>(last, t.d);
+      }
+      total = total + t.J;
+      store<T>(delta + at, t.d);
+    }
+  }
+  double sum = 0;
+  for (int i = 0; i < kLanes<T>; ++i) sum += static_cast<double>(total[i]);
+  return sum;
+}
+
+// e = exp(z - max) of one row into `e`, zeros in the padding; returns the sum and the maximum.
+template <class T>
+struct RowExp {
+  Vec<T> sum, max;
+};
+template <class T>
+DELTARULE_INLINE RowExp<T> row_exp(const T* z, int64_t vectors, Ints<T> last, T* e) {
+  const Vec<T> lowest = splat<T>(T(-3.0e38));
+  Vec<T> top = lowest;
+  for (int64_t v = 0; v < vectors; ++v) {
+    const Vec<T> x = load(z + v * kLanes<T>);
+    top = max<T>(top, v == vectors - 1 ? (last ? x : lowest) : x);
+  }
+  top = max_everywhere<T>(top);
+  Vec<T> total = splat<T>(T(0));
+  for (int64_t v = 0; v < vectors; ++v) {
+    Vec<T> x = exp_negative<T>(load(z + v * kLanes<T>) - top);
+    if (v == vectors - 1) x = keep<T>(last, x);
+    total = total + x;
+    store<T>(e + v * kLanes<T>, x);
+  }
+  return {sum_everywhere<T>(total), top};
+}
+
+template <class T>
+void softmax(const Rows<T>& z) {
+  const int64_t vectors = (z.columns + kLanes<T> - 1) / kLanes<T>;
+  const Ints<T> last = first_lanes<T>(static_cast<int>(z.columns - (vectors - 1) * kLanes<T>));
+  for (int64_t r = 0; r < z.rows; ++r) {
+    T* row = z.data + r * z.ld;
+    const Vec<T> total = row_exp<T>(row, vectors, last, row).sum;
+    for (int64_t v = 0; v < vectors; ++v)
+      store<T>(row + v * kLanes<T>, load(row + v * kLanes<T>) / total);
+  }
+}
+
+template <class T>
+double softmax_cross_entropy(const Rows<T>& z, const T* y, const T* w, T* delta) {
+  const int64_t vectors = (z.columns + kLanes<T> - 1) / kLanes<T>;
+  const Ints<T> last = first_lanes<T>(static_cast<int>(z.columns - (vectors - 1) * kLanes<T>));
+  Vec<T> total = splat<T>(T(0));
+  for (int64_t r = 0; r < z.rows; ++r) {
+    const T* scores = z.data + r * z.ld;
+    const T* target = y + r * z.ld;
+    T* d = delta + r * z.ld;
+    const RowExp<T> e = row_exp<T>(scores, vectors, last, d);
+    const Vec<T> weight = splat<T>(w == nullptr ? T(1) : w[r]);
+    Vec<T> dot = splat<T>(T(0));
+    for (int64_t v = 0; v < vectors; ++v) {
+      const int64_t at = v * kLanes<T>;
+      const Vec<T> t = load(target + at);
+      Vec<T> product = t * (load(scores + at) - e.max);
+      Vec<T> out = (load(d + at) / e.sum - t) * weight;
+      if (v == vectors - 1) {
+        product = keep<T>(last, product);
+        out = keep<T>(last, out);
+      }
+      dot = dot + product;
+      store<T>(d + at, out);
+    }
+    // log(sum) stands in every lane: one lane of it is wanted in the end.
+    total = total + (log<T>(e.sum) * (T(1) / kLanes<T>) - dot) * weight;
+  }
+  double sum = 0;
+  for (int i = 0; i < kLanes<T>; ++i) sum += static_cast<double>(total[i]);
+  return sum;
+}
+
+// Calls body(constant kind).
+template <class F>
+DELTARULE_INLINE double with_loss(LossKind kind, F&& body) {
+  switch (kind) {
+    case LossKind::squared_error: return body(std::integral_constant<LossKind, LossKind::squared_error>{});
+    case LossKind::log_loss: return body(std::integral_constant<LossKind, LossKind::log_loss>{});
+    case LossKind::cross_entropy: return body(std::integral_constant<LossKind, LossKind::cross_entropy>{});
+    case LossKind::absolute_error: return body(std::integral_constant<LossKind, LossKind::absolute_error>{});
+    case LossKind::huber: return body(std::integral_constant<LossKind, LossKind::huber>{});
+    case LossKind::quantile: return body(std::integral_constant<LossKind, LossKind::quantile>{});
+    default: return body(std::integral_constant<LossKind, LossKind::poisson>{});
+  }
+}
+
+template <class T, LossKind K>
+double fused_delta(const Rows<T>& z, const T* y, const T* w, T* delta) {
+  return over_outputs(z, y, w, delta, [](Vec<T> s, Vec<T> t) { return fused_term<T, K>(s, t); });
+}
+
+// g -> s (g - sum of g s) for each row: the product with the Jacobian of softmax.
+template <class T>
+void softmax_backward(const Rows<T>& g, const T* s) {
+  const int64_t vectors = (g.columns + kLanes<T> - 1) / kLanes<T>;
+  for (int64_t r = 0; r < g.rows; ++r) {
+    T* row = g.data + r * g.ld;
+    const T* a = s + r * g.ld;
+    Vec<T> dot = splat<T>(T(0));  // g is zero in the padding
+    for (int64_t v = 0; v < vectors * kLanes<T>; v += kLanes<T>) dot = dot + load(row + v) * load(a + v);
+    dot = sum_everywhere<T>(dot);
+    for (int64_t v = 0; v < vectors * kLanes<T>; v += kLanes<T>)
+      store<T>(row + v, load(a + v) * (load(row + v) - dot));
+  }
+}
+
+template <class T>
+double output_delta(Loss loss, Activation f, const Rows<T>& z, const T* y, const T* w, T* delta,
+                    T* slope) {
+  if (loss.kind == LossKind::squared_error && f.kind == Act::identity)
+    return fused_delta<T, LossKind::squared_error>(z, y, w, delta);
+  if (loss.kind == LossKind::log_loss && f.kind == Act::sigmoid)
+    return fused_delta<T, LossKind::log_loss>(z, y, w, delta);
+  if (loss.kind == LossKind::poisson && f.kind == Act::exp)
+    return fused_delta<T, LossKind::poisson>(z, y, w, delta);
+  if (loss.kind == LossKind::cross_entropy && f.kind == Act::softmax)
+    return softmax_cross_entropy<T>(z, y, w, delta);
+  if (f.kind == Act::softmax) softmax<T>(z);
+  else activate<T>(f, z, slope);
+  const T p = T(loss.parameter);
+  const double total = with_loss(loss.kind, [&](auto kind) {
+    return over_outputs(z, y, w, delta, [p](Vec<T> o, Vec<T> t) {
+      return plain_term<T, decltype(kind)::value>(o, t, p);
+    });
+  });
+  const Rows<T> d{delta, z.rows, z.columns, z.ld};
+  if (f.kind == Act::softmax) softmax_backward<T>(d, z.data);
+  else multiply<T>(d, slope, z.ld);
+  return total;
+}
+
+}  // namespace deltarule::DELTARULE_LEVEL

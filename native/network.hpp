@@ -1,0 +1,138 @@
+// The engine of the core: a network laid out once, then batches run through it without allocation.
+#pragma once
+
+#include <memory>
+
+#include "kernels.hpp"
+#include "pool.hpp"
+
+namespace deltarule {
+
+// Samples: a dense row-major matrix, or CSR.
+template <class T>
+struct Samples {
+  int64_t rows;
+  const T* dense;  // (rows, n_0), or nullptr for CSR
+  const T* values = nullptr;
+  const int64_t* indices = nullptr;
+  const int64_t* starts = nullptr;  // (rows + 1,)
+};
+
+// One training run, as engines/base.py describes it; theta and the moments are updated in place.
+template <class T>
+struct RunSpec {
+  Samples<T> samples;
+  const T* targets;        // (rows, n_L)
+  const T* sample_weight;  // (rows,) or nullptr
+  int64_t batch_size;
+  OptimizerSpec optimizer;
+  double l1 = 0, l2 = 0;
+  double clip_norm = 0;  // 0: none
+  std::uint64_t seed = 0;
+  T* theta;
+  T* first_moment = nullptr;   // v of SGD with momentum, s of Adagrad and RMSprop, m of Adam
+  T* second_moment = nullptr;  // v of Adam
+  int64_t steps_before = 0;    // optimizer steps done before this stretch
+  const volatile unsigned char* stop;
+};
+
+struct StretchResult {
+  double loss_sum = 0, weight_sum = 0;
+  int64_t done = 0;
+  int64_t bad_batch = -1;
+  std::vector<double> gradient_norms;  // of batch 0; empty elsewhere
+};
+
+template <class T>
+struct Layer;
+template <class T>
+class Workspace;
+
+template <class T>
+class Network {
+ public:
+  // `rows`: the largest batch that will come; `dropout`: the rates of a_0..a_{L-1}, or empty.
+  Network(NetworkSpec spec, int64_t rows, std::vector<double> dropout = {});
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  int64_t parameters() const { return parameters_; }
+
+  // C and dC/dtheta.
+  double gradients(const T* theta, const Samples<T>& samples, const T* targets, const T* sample_weight,
+                   T* gradient);
+
+  // Batches first..last-1 of an epoch: batch k is order[k * batch_size ...], of `count` rows in all,
+  // with the learning rate rates[k].
+  StretchResult steps(const RunSpec<T>& run, const int64_t* order, int64_t count, const double* rates,
+                      int64_t first, int64_t last);
+
+ private:
+  // Some rows of the samples, and where they stand in the batch that they belong to.
+  struct Batch {
+    const Samples<T>* samples;
+    const T* targets;
+    const T* sample_weight;
+    const int64_t* order;  // the rows; nullptr: first, first + 1, ...
+    int64_t first;
+    int64_t rows;
+    std::uint64_t seed;  // of the dropout masks
+    int64_t offset;      // rows of the batch before these
+    int64_t step;        // optimizer steps done before
+
+    int64_t row(int64_t i) const { return order == nullptr ? first + i : order[i]; }
+  };
+  // What becomes of the gradient: added straight into the parameters, or kept.
+  enum class Mode { direct, gradient };
+
+  static bool plain(const RunSpec<T>& run);
+  bool runs_tiny(const RunSpec<T>& run) const;
+  bool by_gemm(const Layer<T>& layer, int64_t rows) const;
+
+  void load_parameters(const T* theta, bool moments, const RunSpec<T>* run);
+  void store_parameters(const RunSpec<T>& run);
+  void need_gradients();
+  bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, double rate, int64_t k,
+            StretchResult& result);
+  void update_touched(const RunSpec<T>& run, double rate);
+  void apply(const RunSpec<T>& run, double rate, int64_t t, double* norms);
+
+  double forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha, bool begins);
+  void gather(const Batch& batch);
+  void forward(std::size_t l, const Batch& batch);
+  void sparse_forward(const Batch& batch);
+  T kept(double rate, std::uint64_t key, int64_t element) const;
+  void drop(std::size_t l, const Batch& batch);
+  void backward(std::size_t l, int64_t rows);
+  void accumulate(std::size_t l, const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
+                  bool begins);
+  void accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T alpha, bool begins);
+
+  NetworkSpec spec_;
+  const Kernels<T>& kernels_;
+  Pool& pool_;
+  bool sparse_ = false;  // the samples of this call are CSR
+  int64_t chunk_;  // most rows held at once
+  int64_t parameters_ = 0;
+  std::vector<double> dropout_;
+  std::vector<Layer<T>> layers_;
+  std::unique_ptr<Workspace<T>> space_;
+};
+
+// a_L (rows, n_L) for the rows of `samples`, or z_L if only the scores are asked for.
+template <class T>
+void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples, bool scores, T* out);
+
+// Keeps denormal numbers at zero while it lives: vanishing gradients would otherwise make steps many
+// times slower, for contributions below 1e-38 (float64: 1e-308).
+class FlushDenormals {
+ public:
+  FlushDenormals();
+  ~FlushDenormals();
+
+ private:
+  unsigned long long saved_;
+};
+
+}  // namespace deltarule

@@ -1,0 +1,296 @@
+// One batch through the network: forward, deltas, and the gradient or the updated parameters.
+#include <cmath>
+
+#include "gemm.hpp"
+#include "workspace.hpp"
+
+namespace deltarule {
+
+std::uint64_t dropout_key(std::uint64_t seed, int64_t step, int layer);
+
+namespace {
+
+// Products of at least so many multiplications go to the blocked, threaded product.
+constexpr int64_t kGemm = 1 << 20;
+// Rows up to which dot products beat transposing the weights.
+constexpr int64_t kDotRows = 2;
+
+// What follows a product, on each finished tile of a large one.
+template <class T>
+struct Tail {
+  const Kernels<T>* kernels;
+  Activation f;
+  const T* bias = nullptr;
+  bool activates = false;
+  T* slope = nullptr;      // forward: takes f'(z); backward: holds it
+  const T* a = nullptr;    // backward: f(z)
+  int64_t ld = 0;          // of slope and a
+  T* parameters = nullptr;  // momentum: what the velocity moves
+  T mu = 0, alpha = 0;
+};
+
+template <class T>
+void forward_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
+                  int64_t cols) {
+  const Tail<T>& tail = *static_cast<Tail<T>*>(context);
+  if (tail.bias != nullptr)
+    for (int64_t r = 0; r < rows; ++r) tail.kernels->axpy(T(1), tail.bias + col, tile + r * ldc, cols);
+  if (tail.activates)
+    tail.kernels->activate(tail.f, {tile, rows, cols, ldc},
+                           tail.slope == nullptr ? nullptr : tail.slope + row * tail.ld + col);
+}
+
+template <class T>
+void backward_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
+                   int64_t cols) {
+  const Tail<T>& tail = *static_cast<Tail<T>*>(context);
+  const int64_t at = row * tail.ld + col;
+  if (tail.slope != nullptr) tail.kernels->multiply({tile, rows, cols, ldc}, tail.slope + at, tail.ld);
+  else tail.kernels->times_slope(tail.f, {tile, rows, cols, ldc}, tail.a + at, tail.ld);
+}
+
+template <class T>
+void velocity_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
+                   int64_t cols) {
+  const Tail<T>& tail = *static_cast<Tail<T>*>(context);
+  for (int64_t r = 0; r < rows; ++r)
+    tail.kernels->axpy(T(1), tile + r * ldc, tail.parameters + (row + r) * ldc + col, cols);
+}
+
+}  // namespace
+
+template <class T>
+bool Network<T>::by_gemm(const Layer<T>& layer, int64_t rows) const {
+  return !layer.whole_vectors || rows * layer.in * layer.out >= kGemm;
+}
+
+// The rows of the batch, side by side: inputs (unless sparse), targets and weights.
+template <class T>
+void Network<T>::gather(const Batch& batch) {
+  Workspace<T>& s = *space_;
+  const int64_t n_in = spec_.sizes.front(), n_out = spec_.sizes.back();
+  for (int64_t i = 0; i < batch.rows; ++i) {
+    const int64_t row = batch.row(i);
+    if (!sparse_)
+      std::memcpy(s.a[0].row(i), batch.samples->dense + row * n_in,
+                  static_cast<std::size_t>(n_in) * sizeof(T));
+    std::memcpy(s.targets.row(i), batch.targets + row * n_out, static_cast<std::size_t>(n_out) * sizeof(T));
+    if (batch.sample_weight != nullptr) s.weights[i] = batch.sample_weight[row];
+  }
+}
+
+// Applies the dropout mask of a_l, and puts it into the slopes.
+template <class T>
+void Network<T>::drop(std::size_t l, const Batch& batch) {
+  if (l >= dropout_.size() || dropout_[l] <= 0 || (l == 0 && sparse_)) return;
+  Workspace<T>& s = *space_;
+  const Units<T>& a = s.a[l];
+  const Rows<T> factors{s.factors.data(), batch.rows, a.columns, s.factors.ld};
+  kernels_.dropout(dropout_[l], dropout_key(batch.seed, batch.step, static_cast<int>(l)),
+                   static_cast<std::uint64_t>(batch.offset * a.columns), factors);
+  kernels_.multiply({a.data(), batch.rows, a.columns, a.ld}, factors.data, factors.ld);
+  if (l > 0)
+    kernels_.multiply({s.slope[l].data(), batch.rows, a.columns, a.ld}, factors.data, factors.ld);
+}
+
+// z_l = a_{l-1} W_l + b_l ; a_l = f_l(z_l), but z_L for the output layer.
+template <class T>
+void Network<T>::forward(std::size_t l, const Batch& batch) {
+  Workspace<T>& s = *space_;
+  const Layer<T>& layer = layers_[l];
+  const Units<T>&before = s.a[l - 1], &here = s.a[l];
+  const bool output = l + 1 == layers_.size();
+  T* slope = !output && layer.keeps_slope ? s.slope[l].data() : nullptr;
+  if (l == 1 && sparse_) {
+    sparse_forward(batch);
+  } else if (by_gemm(layer, batch.rows)) {
+    Tail<T> tail{&kernels_, layer.f, layer.b(), !output, slope, nullptr, here.ld};
+    const Epilogue<T> epilogue{forward_tile<T>, &tail};
+    gemm<T>(pool_, false, false, batch.rows, layer.out, layer.in, T(1), before.data(), before.ld,
+            layer.W(), layer.ld, T(0), here.data(), here.ld, &epilogue);
+    return;
+  } else {
+    Product<T> p{batch.rows, layer.ld, layer.in, before.data(), before.ld, 1,
+                 layer.W(), layer.ld, here.data(), here.ld};
+    p.bias = layer.b();
+    kernels_.product(p);
+  }
+  if (!output)
+    kernels_.activate(layer.f, {here.data(), batch.rows, round_up(layer.out, kernels_.lanes), here.ld},
+                      slope);
+}
+
+template <class T>
+void Network<T>::sparse_forward(const Batch& batch) {
+  const Layer<T>& layer = layers_[1];
+  const Units<T>& here = space_->a[1];
+  const Samples<T>& x = *batch.samples;
+  const double rate = dropout_[0];
+  const std::uint64_t key = dropout_key(batch.seed, batch.step, 0);
+  for (int64_t i = 0; i < batch.rows; ++i) {
+    T* z = here.row(i);
+    if (layer.bias) std::memcpy(z, layer.b(), static_cast<std::size_t>(layer.out) * sizeof(T));
+    else std::memset(z, 0, static_cast<std::size_t>(layer.out) * sizeof(T));
+    const int64_t row = batch.row(i);
+    for (int64_t e = x.starts[row]; e < x.starts[row + 1]; ++e) {
+      const T value = x.values[e] * kept(rate, key, (batch.offset + i) * layer.in + x.indices[e]);
+      if (value != 0) kernels_.axpy(value, layer.W() + x.indices[e] * layer.ld, z, layer.out);
+    }
+  }
+}
+
+// The dropout factor of one element (the masks of sparse inputs are never spelled out).
+template <class T>
+T Network<T>::kept(double rate, std::uint64_t key, int64_t element) const {
+  if (rate <= 0) return T(1);
+  T factor;
+  kernels_.dropout(rate, key, static_cast<std::uint64_t>(element), {&factor, 1, 1, 1});
+  return factor;
+}
+
+// delta_{l-1} = (delta_l W_l^T) * f'(z_{l-1})
+template <class T>
+void Network<T>::backward(std::size_t l, int64_t rows) {
+  Workspace<T>& s = *space_;
+  const Layer<T>&layer = layers_[l], &below = layers_[l - 1];
+  const Units<T>&d = s.delta[l], &out = s.delta[l - 1], &a = s.a[l - 1];
+  const int64_t lanes = kernels_.lanes;
+  T* slope = below.keeps_slope ? s.slope[l - 1].data() : nullptr;
+  if (by_gemm(layer, rows)) {
+    Tail<T> tail{&kernels_, below.f, nullptr, false, slope, a.data(), a.ld};
+    const Epilogue<T> epilogue{backward_tile<T>, &tail};
+    gemm<T>(pool_, false, true, rows, layer.in, layer.out, T(1), d.data(), d.ld, layer.W(), layer.ld,
+            T(0), out.data(), out.ld, &epilogue);
+    return;
+  }
+  if (rows <= kDotRows) {
+    kernels_.rows_dot_rows(d.data(), d.ld, layer.W(), layer.ld, rows, layer.in, layer.ld, out.data(),
+                           out.ld);
+  } else {
+    const int64_t ld = round_up(layer.in, lanes);
+    kernels_.transpose(layer.W(), layer.ld, layer.in, layer.out, s.transposed.data(), ld);
+    kernels_.product({rows, ld, layer.out, d.data(), d.ld, 1, s.transposed.data(), ld, out.data(), out.ld});
+  }
+  const Rows<T> block{out.data(), rows, round_up(layer.in, lanes), out.ld};
+  if (slope != nullptr) kernels_.multiply(block, slope, a.ld);
+  else kernels_.times_slope(below.f, block, a.data(), a.ld);
+}
+
+// dC/d[b; W] = [1, a_{l-1}]^T delta_l, times alpha: into the parameters (direct) or the gradient.
+template <class T>
+void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
+                            bool begins) {
+  Workspace<T>& s = *space_;
+  const Layer<T>& layer = layers_[l];
+  const Units<T>&before = s.a[l - 1], &d = s.delta[l];
+  const bool direct = mode == Mode::direct;
+  if (l == 1 && sparse_) return accumulate_sparse(batch, run, alpha, begins);
+  const T mu = direct ? T(run->optimizer.momentum) : T(0);
+  const bool velocity = direct && layer.first != nullptr;
+  if (!by_gemm(layer, batch.rows)) {
+    Product<T> p{layer.rows(), layer.ld, batch.rows, before.data() - (layer.bias ? 1 : 0), 1, before.ld,
+                 d.data(), d.ld, direct ? layer.block : layer.grad, layer.ld};
+    p.store = velocity ? (run->optimizer.nesterov ? Store::nesterov : Store::momentum)
+                       : (direct || !begins ? Store::add : Store::scaled);
+    p.alpha = alpha;
+    p.mu = mu;
+    p.velocity = layer.first;
+    return kernels_.product(p);
+  }
+  // The bias, as the sum of the deltas.
+  const int64_t m = layer.in, n = layer.out;
+  if (layer.bias) {
+    T* sums = s.sums.data();
+    kernels_.column_sums({d.data(), batch.rows, n, d.ld}, alpha, sums);
+    if (velocity) {
+      kernels_.scale(mu, layer.first, n);
+      kernels_.axpy(T(1), sums, layer.first, n);
+      if (run->optimizer.nesterov) {
+        kernels_.axpy(mu, layer.first, layer.block, n);
+        kernels_.axpy(T(1), sums, layer.block, n);
+      } else {
+        kernels_.axpy(T(1), layer.first, layer.block, n);
+      }
+    } else {
+      T* into = direct ? layer.block : layer.grad;
+      if (!direct && begins) std::memset(into, 0, static_cast<std::size_t>(n) * sizeof(T));
+      kernels_.axpy(T(1), sums, into, n);
+    }
+  }
+  T* into = velocity ? layer.weights(layer.first) : direct ? layer.W() : layer.weights(layer.grad);
+  const T beta = velocity ? mu : (direct || !begins ? T(1) : T(0));
+  Tail<T> tail{&kernels_, layer.f};
+  tail.parameters = layer.W();
+  const Epilogue<T> epilogue{velocity_tile<T>, &tail};
+  gemm<T>(pool_, true, false, m, n, batch.rows, alpha, before.data(), before.ld, d.data(), d.ld, beta, into,
+          layer.ld, velocity ? &epilogue : nullptr);
+}
+
+// The gradient of layer 1 for sparse inputs; rows that no sample touches stay zero.
+template <class T>
+void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T alpha, bool begins) {
+  Workspace<T>& s = *space_;
+  const Layer<T>& layer = layers_[1];
+  const Units<T>& d = s.delta[1];
+  const Samples<T>& x = *batch.samples;
+  const std::uint64_t key = dropout_key(batch.seed, batch.step, 0);
+  const std::size_t row_bytes = static_cast<std::size_t>(layer.ld) * sizeof(T);
+  if (begins) {  // clear what the last batch has left; penalties reach every row
+    if (s.is_touched.empty()) {
+      s.is_touched.assign(static_cast<std::size_t>(layer.in), 0);
+      s.touched.reserve(static_cast<std::size_t>(layer.in));
+    }
+    if (run != nullptr && (run->l1 != 0 || run->l2 != 0))
+      std::memset(layer.grad, 0, static_cast<std::size_t>(layer.block_size()) * sizeof(T));
+    if (layer.bias) std::memset(layer.grad, 0, row_bytes);
+    for (const int64_t j : s.touched) {
+      std::memset(layer.weights(layer.grad) + j * layer.ld, 0, row_bytes);
+      s.is_touched[static_cast<std::size_t>(j)] = 0;
+    }
+    s.touched.clear();
+  }
+  for (int64_t i = 0; i < batch.rows; ++i) {
+    const T* delta = d.row(i);
+    if (layer.bias) kernels_.axpy(alpha, delta, layer.grad, layer.out);
+    const int64_t row = batch.row(i);
+    for (int64_t e = x.starts[row]; e < x.starts[row + 1]; ++e) {
+      const int64_t j = x.indices[e];
+      const T value = x.values[e] * kept(dropout_[0], key, (batch.offset + i) * layer.in + j);
+      if (s.is_touched[static_cast<std::size_t>(j)] == 0) {
+        s.is_touched[static_cast<std::size_t>(j)] = 1;
+        s.touched.push_back(j);
+      }
+      kernels_.axpy(alpha * value, delta, layer.weights(layer.grad) + j * layer.ld, layer.out);
+    }
+  }
+}
+
+// Returns the sum of w_i J_i; if it is not finite nothing else has happened. `begins`: the first piece
+// of a batch, whose gradient replaces what is there.
+template <class T>
+double Network<T>::forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
+                                    bool begins) {
+  Workspace<T>& s = *space_;
+  const std::size_t L = layers_.size() - 1;
+  gather(batch);
+  drop(0, batch);
+  for (std::size_t l = 1; l <= L; ++l) {
+    forward(l, batch);
+    if (l < L) drop(l, batch);
+  }
+  const Units<T>& z = s.a[L];
+  const double loss = kernels_.output_delta(
+      spec_.loss, layers_[L].f, {z.data(), batch.rows, z.columns, z.ld}, s.targets.data(),
+      batch.sample_weight == nullptr ? nullptr : s.weights.data(), s.delta[L].data(), s.slope[L].data());
+  if (!std::isfinite(loss)) return loss;
+  for (std::size_t l = L; l >= 1; --l) {
+    if (l > 1) backward(l, batch.rows);
+    accumulate(l, batch, mode, run, alpha, begins);
+  }
+  return loss;
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace deltarule
