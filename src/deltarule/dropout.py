@@ -26,7 +26,9 @@ def _mix(x: int) -> int:
     return x ^ (x >> 31)
 
 
-def mask(rate: float, seed: int, step: int, layer: int, shape: tuple[int, int], dtype: Any) -> Array:
+def mask(
+    rate: float, seed: int, step: int, layer: int, shape: tuple[int, int], dtype: Any
+) -> Array:
     """The factors of a_layer (rows of the batch x units) in a step: 0, or 1 / (1 - rate).
 
     Element i, counted row by row, is kept if and only if word i of the stream is at least
