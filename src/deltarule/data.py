@@ -1,4 +1,4 @@
-"""Checks of X, Y and sample weights: what comes in is a clean array, or an error that says where."""
+"""Checks of X, Y and sample weights: what comes in is a clean array, or an error saying where."""
 
 from __future__ import annotations
 

@@ -41,4 +41,5 @@ def mask(
     x = (x ^ (x >> np.uint64(27))) * np.uint64(_M2)
     x = x ^ (x >> np.uint64(31))
     keep = x >= np.uint64(int(rate * 2.0**64))
-    return (keep * np.asarray(1.0 / (1.0 - rate), dtype=dtype)).reshape(shape).astype(dtype)
+    kept: Array = np.where(keep, 1.0 / (1.0 - rate), 0.0).astype(dtype)
+    return kept.reshape(shape)

@@ -296,7 +296,7 @@ def _checked_bias(bias: bool | Sequence[bool], L: int) -> tuple[bool, ...]:
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        result = np.dtype(dtype)
+        result: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         raise SpecError(f"dtype must be 'float64' or 'float32', got {dtype!r}") from None
     if result not in (np.dtype(np.float64), np.dtype(np.float32)):

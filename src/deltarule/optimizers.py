@@ -246,7 +246,7 @@ def get_optimizer(spec: str | Optimizer, learning_rate: float | None = None) -> 
         kind = OPTIMIZERS.get(spec.lower())
         if kind is None:
             raise unknown_name("optimizer", spec, OPTIMIZERS)
-        optimizer = kind()
+        optimizer = kind()  # type: ignore[call-arg]  # every registered kind has defaults
     elif isinstance(spec, Optimizer):
         optimizer = spec
     else:
