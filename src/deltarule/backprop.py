@@ -58,7 +58,7 @@ def gradients(
 
 
 def activation_gradients(layers: Sequence[Layer], delta: Sequence[Any], dJ_do: Any) -> list[Any]:
-    """dJ/da_l = delta_{l+1} W_{l+1}^T for l = 0..L-1, then dJ/da_L   (A5). The first is dJ/dX (D5)"""
+    """dJ/da_l = delta_{l+1} W_{l+1}^T for l = 0..L-1 (dJ/dX first, D5), then dJ/da_L   (A5)."""
     return [d @ layer.W.T for layer, d in zip(layers, delta, strict=True)] + [dJ_do]
 
 

@@ -29,6 +29,10 @@ class ModelFileError(DeltaruleError, ValueError):
     """A file that is not a deltarule model, is damaged, or was written by a newer version."""
 
 
+class OutputError(DeltaruleError, OSError):
+    """A file that cannot be written. Nothing was written; a file that stood there still stands."""
+
+
 class DivergenceError(DeltaruleError, FloatingPointError):
     """Training met a loss that is not finite. The network keeps its last good parameters.
 
