@@ -216,6 +216,8 @@ def _elu(name: str, scale: float, alpha: float, kinks: tuple[float, ...], start:
 
 def elu(alpha: float = 1.0) -> Activation:
     """z for z > 0, alpha (exp(z) - 1) below (Clevert et al. 2016)."""
+    if alpha < 0:
+        raise SpecError(f"elu: alpha must be >= 0, got {alpha!r}")
     name = "elu" if alpha == 1 else f"elu({number(alpha)})"
     return _elu(name, 1.0, alpha, () if alpha == 1 else (0.0,), "he_uniform")
 

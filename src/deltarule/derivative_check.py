@@ -13,76 +13,84 @@ from deltarule.losses import Loss
 from deltarule.params import Array
 
 _POINTS = np.linspace(-3.1, 3.3, 41)  # 0 and other likely kinks are not among them
+_POINTS.flags.writeable = False  # a function that writes into its input is found out
+_MOST_OUTPUTS = 16  # of a wide output layer, so many outputs are moved
 _STEP = 1e-6
 _TOLERANCE = 1e-5
 
 
-def check_own_functions(activations: Sequence[Activation], loss: Loss) -> None:
+def check_own_functions(activations: Sequence[Activation], loss: Loss, n_outputs: int) -> None:
     """Check every activation and loss that is not one of the package's own.
 
     Raises DerivativeError with the point, the value given and the value measured.
     """
-    for f in dict.fromkeys(activations):
-        if not f.registered:
-            check_activation(f)
-    if not loss.registered:
-        check_loss(loss, activations[-1])
+    with np.errstate(all="ignore"):  # far from 0 a value may overflow; such points are left out
+        for f in {id(f): f for f in activations if not f.registered}.values():
+            check_activation(f, n_outputs)
+        if not loss.registered:
+            check_loss(loss, activations[-1], n_outputs)
 
 
-def check_activation(f: Activation) -> None:
+def check_activation(f: Activation, n_outputs: int) -> None:
     """Compare f'(z) with central differences of f; for one that mixes units, J^T g instead."""
     if f.jacobian_product is not None:
-        _check_jacobian(f)
+        _check_jacobian(f, n_outputs)
         return
     owner = f"activation {f.name!r}"
     value, slope = _call(owner, "f", f.f, _POINTS), _call(owner, "df", f.df, _POINTS)
-    up, down = f.f(_POINTS + _STEP), f.f(_POINTS - _STEP)
+    up, down = _call(owner, "f", f.f, _POINTS + _STEP), _call(owner, "f", f.f, _POINTS - _STEP)
     measured = (up - down) / (2 * _STEP)
     kink = np.abs((up - value) - (value - down)) / _STEP > 1e-3
     _compare(owner, "df", "z", _POINTS, slope, measured, kink)
 
 
-def _check_jacobian(f: Activation) -> None:
-    z = _POINTS[:12].reshape(3, 4) * np.array([1.0, -0.7, 0.4, 1.3])
-    g = np.cos(np.arange(12.0)).reshape(3, 4)
-    given = _call(f"activation {f.name!r}", "jacobian_product", lambda x: f.backward(x, g), z)
-    measured = np.empty_like(z)
-    for i in range(z.shape[1]):
+def _check_jacobian(f: Activation, n_outputs: int) -> None:
+    owner = f"activation {f.name!r}"
+    z = np.random.default_rng(0).uniform(-2, 2, (8, n_outputs))
+    g = np.cos(np.arange(float(z.size))).reshape(z.shape)
+    given = _call(owner, "jacobian_product", lambda z: f.backward(z, g), z)
+    columns = _moved(n_outputs)
+    measured = np.empty((len(z), len(columns)))
+    for k, i in enumerate(columns):
         step = np.zeros_like(z)
         step[:, i] = _STEP
-        measured[:, i] = ((f.f(z + step) - f.f(z - step)) * g).sum(axis=1) / (2 * _STEP)
-    kink = np.zeros(z.shape, dtype=bool)
-    _compare(f"activation {f.name!r}", "jacobian_product", "z", z, given, measured, kink)
+        up, down = _call(owner, "f", f.f, z + step), _call(owner, "f", f.f, z - step)
+        measured[:, k] = ((up - down) * g).sum(axis=1) / (2 * _STEP)
+    smooth = np.zeros(measured.shape, dtype=bool)
+    _compare(owner, "jacobian_product", "z", z[:, columns], given[:, columns], measured, smooth)
 
 
-def check_loss(loss: Loss, output: Activation) -> None:
+def check_loss(loss: Loss, output: Activation, n_outputs: int) -> None:
     """Compare dJ/do with central differences of J at outputs that `output` can give.
 
     If the loss has a fused form and `output` is its link, the fused pair is checked as well.
     """
-    rng = np.random.default_rng(0)
-    z = rng.uniform(-2, 2, (40, 3))
-    y = _plausible_targets(loss, rng, z.shape)
     owner = f"loss {loss.name!r}"
-    pairs: list[tuple[str, str, Any, Any, Array]] = [("dJ", "o", loss.J, loss.dJ, output.f(z))]
-    if loss.fused_J is not None and loss.fused_dJ is not None and output.name == loss.link:
-        pairs.append(("fused_dJ", "z", loss.fused_J, loss.fused_dJ, z))
-    for name, symbol, J, dJ, at in pairs:
-        value = np.asarray(J(at, y))
-        if value.shape != (len(at),):
-            raise DerivativeError(
-                f"{owner}: J gave shape {value.shape} for outputs {at.shape}; it must give one "
-                f"number per sample, ({len(at)},): sum over the outputs, not over the samples"
-            )
-        given = _call(owner, name, lambda o, dJ=dJ: dJ(o, y), at)
-        measured, kink = np.empty_like(at), np.zeros(at.shape, dtype=bool)
-        for i in range(at.shape[1]):
+    rng = np.random.default_rng(0)
+    z = rng.uniform(-2, 2, (40, n_outputs))
+    y = _plausible_targets(loss, rng, z.shape)
+    pairs: list[tuple[str, str, Any, Any, Array]] = [("", "o", loss.J, loss.dJ, output.f(z))]
+    if loss.fused_J is not None and loss.fused_dJ is not None and loss.links(output):
+        pairs.append(("fused_", "z", loss.fused_J, loss.fused_dJ, z))
+    columns = _moved(n_outputs)
+    for fused, symbol, J, dJ, at in pairs:
+        value = _call_loss(owner, fused + "J", J, at, y)
+        given = _call(owner, fused + "dJ", lambda o, dJ=dJ: dJ(o, y), at)
+        measured = np.empty((len(at), len(columns)))
+        kink = np.zeros(measured.shape, dtype=bool)
+        for k, i in enumerate(columns):
             step = np.zeros_like(at)
             step[:, i] = _STEP
-            up, down = J(at + step, y), J(at - step, y)
-            measured[:, i] = (up - down) / (2 * _STEP)
-            kink[:, i] = np.abs(up - 2 * value + down) / _STEP > 1e-3
-        _compare(owner, name, symbol, at, given, measured, kink)
+            up = _call_loss(owner, fused + "J", J, at + step, y)
+            down = _call_loss(owner, fused + "J", J, at - step, y)
+            measured[:, k] = (up - down) / (2 * _STEP)
+            kink[:, k] = np.abs(up - 2 * value + down) / _STEP > 1e-3
+        _compare(owner, fused + "dJ", symbol, at[:, columns], given[:, columns], measured, kink)
+
+
+def _moved(n_outputs: int) -> list[int]:
+    """The outputs that are moved one by one: all, or some spread over a wide layer."""
+    return sorted({int(i) for i in np.linspace(0, n_outputs - 1, min(n_outputs, _MOST_OUTPUTS))})
 
 
 def _plausible_targets(loss: Loss, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
@@ -95,8 +103,28 @@ def _plausible_targets(loss: Loss, rng: np.random.Generator, shape: tuple[int, i
     return rng.standard_normal(shape)
 
 
+def _call_loss(owner: str, name: str, J: Any, at: Array, y: Array) -> Array:
+    result = _evaluated(owner, name, lambda o: J(o, y), at)
+    if result.shape != (len(at),):
+        raise DerivativeError(
+            f"{owner}: {name} gave shape {result.shape} for outputs {at.shape}; it must give one "
+            f"number per sample, ({len(at)},): sum over the outputs, not over the samples"
+        )
+    return result
+
+
+def _evaluated(owner: str, name: str, function: Any, at: Array) -> Array:
+    try:
+        return np.asarray(function(at), dtype=np.float64)
+    except Exception as error:  # whatever a user's function raises, say whose it was
+        raise DerivativeError(
+            f"{owner}: {name} failed on an array of shape {at.shape} "
+            f"({type(error).__name__}: {error}); it must take a NumPy array and leave it unchanged"
+        ) from error
+
+
 def _call(owner: str, name: str, function: Any, at: Array) -> Array:
-    result = np.asarray(function(at))
+    result = _evaluated(owner, name, function, at)
     if result.shape != at.shape:
         raise DerivativeError(
             f"{owner}: {name} gave shape {result.shape} for an array of shape {at.shape}; it must "
@@ -108,8 +136,15 @@ def _call(owner: str, name: str, function: Any, at: Array) -> Array:
 def _compare(
     owner: str, name: str, symbol: str, at: Array, given: Array, measured: Array, kink: Array
 ) -> None:
+    comparable = np.isfinite(measured) & ~kink
+    if not comparable.any():
+        raise DerivativeError(
+            f"{owner}: {name} cannot be checked: the value is not finite or jumps at every "
+            "point tried. Correct it, or pass check_derivatives=False to skip this check"
+        )
     error = np.abs(given - measured)
-    wrong = (error > _TOLERANCE * np.maximum(1, np.abs(measured))) & ~kink
+    close = error <= _TOLERANCE * np.maximum(1, np.abs(measured))  # false for NaN
+    wrong = comparable & ~close
     if not wrong.any():
         return
     worst = np.unravel_index(np.argmax(np.where(wrong, error, -1)), error.shape)

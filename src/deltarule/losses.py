@@ -35,7 +35,8 @@ class Loss:
     link : str, default "identity"
         The canonical output activation, taken when a network names none.
     fused_J, fused_dJ : callables (z, y), or None
-        J and dJ/dz from the raw scores z, used when the output activation is the link.
+        J and dJ/dz from the raw scores z, used when the output activation is the link (the
+        package's own record, not one of yours that has its name).
     targets : {"real", "count", "unit", "distribution"}
         What a target may be: any number; a number >= 0; a number in [0, 1] (labels 0 and 1
         included); a class 0..k-1, a one-hot row or a row of probabilities.
@@ -62,15 +63,19 @@ class Loss:
     kinks: tuple[float, ...] = ()
     parameter: float | None = None
 
+    def links(self, output: Activation) -> bool:
+        """Whether the fused forms hold: the output activation is the very record of the link."""
+        return output is get_activation(self.link)
+
     def value(self, output: Activation, z: Any, y: Any) -> Any:
         """J (n,) of each sample, from the raw scores z = z_L (n, k)."""
-        if self.fused_J is not None and output.name == self.link:
+        if self.fused_J is not None and self.links(output):
             return self.fused_J(z, y)
         return self.J(output.f(z), y)
 
     def delta(self, output: Activation, z: Any, y: Any) -> Any:
         """delta_L = dJ/dz_L (n, k) of each sample: fused for the link, else by the chain rule."""
-        if self.fused_dJ is not None and output.name == self.link:
+        if self.fused_dJ is not None and self.links(output):
             return self.fused_dJ(z, y)
         return output.backward(z, self.dJ(output.f(z), y))
 
@@ -101,10 +106,10 @@ def _sum(o: Any) -> Any:
     return _xp(o).sum(o, axis=-1)
 
 
-def _away_from_zero(o: Any) -> Any:
-    """o, held above the square root of the smallest float: its inverse and log stay finite."""
+def _away_from_zero(o: Any, y: Any) -> Any:
+    """o, held just so far above 0 that y / o and log o stay finite."""
     xp = _xp(o)
-    return xp.maximum(o, xp.full_like(o, float(xp.finfo(o.dtype).smallest_normal) ** 0.5))
+    return xp.maximum(o, xp.maximum(y, xp.ones_like(o)) * float(xp.finfo(o.dtype).smallest_normal))
 
 
 def squared_error() -> Loss:
@@ -125,7 +130,8 @@ def log_loss() -> Loss:
 
     def J(o: Any, y: Any) -> Any:
         xp = _xp(o)
-        return -_sum(y * xp.log(_away_from_zero(o)) + (1 - y) * xp.log(_away_from_zero(1 - o)))
+        yes, no = _away_from_zero(o, y), _away_from_zero(1 - o, y)
+        return -_sum(y * xp.log(yes) + (1 - y) * xp.log(no))
 
     def fused(z: Any, y: Any) -> Any:
         xp = _xp(z)
@@ -134,7 +140,7 @@ def log_loss() -> Loss:
     return Loss(
         "log_loss",
         J,
-        lambda o, y: (o - y) / (_away_from_zero(o) * _away_from_zero(1 - o)),
+        lambda o, y: (o - y) / (_away_from_zero(o, y) * _away_from_zero(1 - o, y)),
         link="sigmoid",
         fused_J=fused,
         fused_dJ=lambda z, y: get_activation("sigmoid").f(z) - y,
@@ -155,8 +161,8 @@ def cross_entropy() -> Loss:
 
     return Loss(
         "cross_entropy",
-        lambda o, y: -_sum(y * _xp(o).log(_away_from_zero(o))),
-        lambda o, y: -y / _away_from_zero(o),
+        lambda o, y: -_sum(y * _xp(o).log(_away_from_zero(o, y))),
+        lambda o, y: -y / _away_from_zero(o, y),
         link="softmax",
         fused_J=fused,
         fused_dJ=lambda z, y: get_activation("softmax").f(z) - y,
@@ -236,8 +242,8 @@ def poisson() -> Loss:
 
     return Loss(
         "poisson",
-        lambda o, y: _sum(o - y * _xp(o).log(_away_from_zero(o)) + constant(y)),
-        lambda o, y: 1 - y / _away_from_zero(o),
+        lambda o, y: _sum(o - y * _xp(o).log(_away_from_zero(o, y)) + constant(y)),
+        lambda o, y: 1 - y / _away_from_zero(o, y),
         link="exp",
         fused_J=lambda z, y: _sum(get_activation("exp").f(z) - y * z + constant(y)),
         fused_dJ=lambda z, y: get_activation("exp").f(z) - y,

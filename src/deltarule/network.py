@@ -72,9 +72,9 @@ class Network:
         self.dtype = _checked_dtype(dtype)
         _check_output(self.activations[-1], self.loss, self.sizes[-1])
         if check_derivatives:
-            derivative_check.check_own_functions(self.activations, self.loss)
+            derivative_check.check_own_functions(self.activations, self.loss, self.sizes[-1])
         self._theta = np.zeros(self.layout.size, dtype=self.dtype)
-        generator = np.random.default_rng(rng)
+        generator = _checked_rng(rng)
         for l, (W, _) in enumerate(self.layout.matrices(self._theta)):
             draw = get_initializer(initializer, self.activations[l].initializer)
             drawn = np.asarray(draw(generator, *W.shape))
@@ -93,7 +93,7 @@ class Network:
 
     @theta.setter
     def theta(self, values: Any) -> None:
-        vector = np.asarray(values, dtype=self.dtype)
+        vector = _numbers("theta", values)
         if vector.shape != self._theta.shape:
             raise SpecError(
                 f"theta has {self._theta.size} numbers; got an array of shape {vector.shape}"
@@ -120,19 +120,19 @@ class Network:
 
     @staticmethod
     def _assign(kind: str, views: Sequence[Array | None], values: Sequence[Any]) -> None:
-        if len(values) != len(views):
-            raise SpecError(f"{kind}: {len(views)} layers need {len(views)} arrays: {len(values)}")
+        given = len(values) if hasattr(values, "__len__") else repr(values)
+        if given != len(views):
+            raise SpecError(f"{kind}: {len(views)} layers need {len(views)} arrays, got {given}")
         arrays: list[tuple[Array, Array]] = []
         for l, (view, value) in enumerate(zip(views, values, strict=True), start=1):
             if view is None:
                 if value is not None:
                     raise SpecError(f"{kind}: layer {l} has none; give None there")
                 continue
-            array = np.asarray(value)
-            if array.shape != view.shape or array.dtype.kind not in "biuf":
+            array = _numbers(f"{kind} of layer {l}", value)
+            if array.shape != view.shape:
                 raise SpecError(
-                    f"{kind}: layer {l} needs numbers of shape {view.shape}, got shape "
-                    f"{array.shape} of {array.dtype}"
+                    f"{kind}: layer {l} needs shape {view.shape}, got shape {array.shape}"
                 )
             arrays.append((view, array))
         for view, array in arrays:  # only when all fit, so that nothing is half-written
@@ -243,6 +243,26 @@ class Network:
         )
 
 
+def _numbers(what: str, values: Any) -> Array:
+    """A copy of values as an array of real numbers: they may be views of what is written to."""
+    try:
+        array = np.array(values)
+    except ValueError as error:
+        raise SpecError(f"{what}: not a rectangular array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise SpecError(f"{what}: numbers are needed, got {values!r:.60} ({array.dtype})")
+    return array
+
+
+def _checked_rng(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise SpecError(
+            f"rng must be None, a whole number >= 0, a SeedSequence or a Generator, got {rng!r}"
+        ) from None
+
+
 def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     try:
         listed = list(sizes)
@@ -265,6 +285,8 @@ def _checked_activations(
     if isinstance(given, str | Activation):
         last = get_activation(loss.link if output is None else output)
         result = [get_activation(given)] * (L - 1) + [last]
+    elif not isinstance(given, Sequence):
+        raise SpecError(f"activations must be a name, an Activation or a list, got {given!r}")
     else:
         result = [get_activation(one) for one in given]
         if output is not None and len(result) == L - 1:
@@ -288,7 +310,7 @@ def _checked_activations(
 def _checked_bias(bias: bool | Sequence[bool], L: int) -> tuple[bool, ...]:
     if isinstance(bias, bool | np.bool_):
         return (bool(bias),) * L
-    flags = tuple(bias)
+    flags = tuple(bias) if isinstance(bias, Sequence | np.ndarray) else ()
     if len(flags) != L or not all(isinstance(flag, bool | np.bool_) for flag in flags):
         raise SpecError(f"bias must be a bool, or one bool for each of {L} layers; got {bias!r}")
     return tuple(bool(flag) for flag in flags)
@@ -296,10 +318,10 @@ def _checked_bias(bias: bool | Sequence[bool], L: int) -> tuple[bool, ...]:
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        result: np.dtype[Any] = np.dtype(dtype)
+        result: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)
     except TypeError:
-        raise SpecError(f"dtype must be 'float64' or 'float32', got {dtype!r}") from None
-    if result not in (np.dtype(np.float64), np.dtype(np.float32)):
+        result = None
+    if result is None or result not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise SpecError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
     return result
 
