@@ -68,5 +68,5 @@ def get_initializer(spec: Any, activation_default: str) -> Initializer:
         raise SpecError(f"an initializer must be a name or a function, got {spec!r}")
     name = activation_default if spec == "auto" else spec
     if name not in INITIALIZERS:
-        raise unknown_name("initializer", spec, ["auto", *INITIALIZERS])
+        raise unknown_name("initializer", name, ["auto", *INITIALIZERS])
     return INITIALIZERS[name]
