@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import DataError
+from deltarule.errors import DataError, SpecError
 from deltarule.losses import Loss
 from deltarule.params import Array
 
@@ -18,18 +18,24 @@ def is_sparse(X: Any) -> bool:
 
 
 def _as_numbers(values: Any, dtype: Any, what: str) -> Array:
+    if np.ma.is_masked(values):
+        raise DataError(f"{what} has masked values; fill them or drop their rows")
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise DataError(f"{what} is not a rectangular array: {error}") from None
     if array.dtype.kind in "OUS":
-        array = _parse_objects(array, what)
-    if array.dtype.kind == "c":
-        raise DataError(f"{what} holds complex numbers; a network takes real ones")
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{what} has dtype {array.dtype}; numbers are needed")
-    with np.errstate(over="ignore"):  # a number too large for float32 is reported as infinite
+        array = _parse_objects(array.astype(object), what)
+    _require_real(array.dtype, what)
+    with np.errstate(over="ignore"):  # a number too large for the dtype is reported as infinite
         return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _require_real(dtype: np.dtype[Any], what: str) -> None:
+    if dtype.kind == "c":
+        raise DataError(f"{what} holds complex numbers; a network takes real ones")
+    if dtype.kind not in "biuf":
+        raise DataError(f"{what} has dtype {dtype}; numbers are needed")
 
 
 def _parse_objects(array: NDArray[Any], what: str) -> Array:
@@ -37,13 +43,16 @@ def _parse_objects(array: NDArray[Any], what: str) -> Array:
     for index, value in np.ndenumerate(array):
         if isinstance(value, int | float | np.number | np.bool_):
             continue
-        if value is None:
-            raise DataError(f"{what} has no value (None) at {_place(index)}; fill or drop it")
+        if type(value).__name__ in ("NoneType", "NAType", "NaTType"):  # the last two: pandas
+            raise DataError(f"{what} has no value ({value}) at {_place(index)}; fill or drop it")
         raise DataError(
             f"{what} holds {value!r} ({type(value).__name__}) at {_place(index)}, not a number; "
             "encode text columns first (deltarule train does that for tables)"
         )
-    return array.astype(np.float64)
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        raise DataError(f"{what} holds a whole number too large for a float64") from None
 
 
 def _place(index: tuple[int, ...]) -> str:
@@ -52,7 +61,9 @@ def _place(index: tuple[int, ...]) -> str:
 
 
 def _require_finite(array: Array, what: str) -> None:
-    if np.isfinite(array.sum(dtype=np.float64)):  # one pass; only a bad or huge sum needs a look
+    with np.errstate(all="ignore"):
+        total = array.sum(dtype=np.float64)
+    if np.isfinite(total):  # one pass; only a bad or huge sum needs a look
         return
     bad = ~np.isfinite(array)
     if bad.any():
@@ -61,7 +72,8 @@ def _require_finite(array: Array, what: str) -> None:
         more = int(bad.sum()) - 1
         also = f" (and {more} more)" if more else ""
         raise DataError(
-            f"{what} holds {value} at {_place(index)}{also}, counted from 0; fill or drop it"
+            f"{what} holds {value} at {_place(index)}{also}, counted from 0, as {array.dtype}; "
+            "fill or drop it"
         )
 
 
@@ -71,14 +83,16 @@ def check_inputs(X: Any, n_inputs: int, dtype: Any, what: str = "X") -> Any:
     Raises DataError for a wrong shape, no rows, text, NaN or infinity (with row and column).
     """
     if is_sparse(X):
-        X = X.tocsr().astype(dtype)
         _check_width(X.shape, n_inputs, what)
+        _require_real(X.dtype, what)
+        with np.errstate(over="ignore"):
+            X = X.tocsr().astype(dtype)
         if not np.isfinite(X.data).all():
             entry = int(np.flatnonzero(~np.isfinite(X.data))[0])
             row = int(np.searchsorted(X.indptr, entry, side="right")) - 1
             raise DataError(
                 f"{what} holds NaN or infinity at row {row}, column {int(X.indices[entry])}, "
-                "counted from 0; fill or drop it"
+                f"counted from 0, as {X.dtype}; fill or drop it"
             )
         return X
     array = _as_numbers(X, dtype, what)
@@ -128,7 +142,8 @@ def check_targets(loss: Loss, Y: Any, n: int, n_outputs: int, dtype: Any, what: 
             f"({n}, {n_outputs})"
         )
     _check_values(loss, array, what)
-    result = np.ascontiguousarray(array, dtype=dtype)
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(array, dtype=dtype)
     _require_finite(result, what)  # a float64 may be too large for float32
     return result
 
@@ -192,6 +207,6 @@ def shares(n: int, weight: Array | None, reduction: str, dtype: Any) -> Array:
     if reduction == "sum":
         return w
     if reduction != "mean":
-        raise DataError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
+        raise SpecError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
     total = w.sum(dtype=np.float64)
     return (w / total).astype(dtype) if total > 0 else np.zeros_like(w)

@@ -117,6 +117,8 @@ def backward(
     ------
     DataError
         For wrong shapes, text, NaN or infinity, targets that the loss cannot take.
+    SpecError
+        For any other reduction.
     """
     passed, Y, delta = _deltas(net, X, Y)
     weight = check_sample_weight(sample_weight, len(Y), net.dtype)
