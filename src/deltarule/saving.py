@@ -139,14 +139,13 @@ def _describe(
         and described.get("dtype") in ("float64", "float32")
     ):
         raise ModelFileError(f"{path}: the description of its network makes no sense")
-    own_activations: dict[str, str | Activation] = {
-        one.name: one for one in custom if isinstance(one, Activation)
-    }
+    own_activations: dict[str, str | Activation]
+    own_activations = {one.name: one for one in custom if isinstance(one, Activation)}
     own_losses = {one.name: one for one in custom if isinstance(one, Loss)}
     try:
         net = Network(  # of one unit per layer: what the file declares is not allocated yet
             [1] * (len(sizes) - 1) + [min(sizes[-1], 2)],
-            [own_activations.get(name, name) for name in names],
+            [own_activations.get(n, n) for n in names],
             own_losses.get(loss, loss),
             bias,
             described["dtype"],
