@@ -6,10 +6,13 @@ A callback is a `Callback`, or a plain function of the `Progress` that is called
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from deltarule import options
 from deltarule.errors import SpecError
 from deltarule.history import History
 from deltarule.metrics import HIGHER_IS_BETTER
@@ -45,7 +48,7 @@ class Progress:
 
     def stop(self, reason: str = "callback") -> None:
         """End training after the present batch or epoch; `History.stopped` tells the reason."""
-        self.reason = reason
+        self.reason = str(reason)
 
 
 class Callback:
@@ -76,6 +79,8 @@ def as_callbacks(given: Sequence[Callback | Callable[[Progress], Any]]) -> list[
     """The callbacks as Callback objects. Raises SpecError for anything else."""
     if isinstance(given, Callback) or callable(given):
         given = [given]
+    if not isinstance(given, Iterable):
+        raise SpecError(f"callbacks must be a list of callbacks, got {given!r}")
     result = []
     for one in given:
         if isinstance(one, Callback):
@@ -113,10 +118,8 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        if self.patience < 1:
-            raise SpecError(f"EarlyStopping: patience must be >= 1, got {self.patience!r}")
-        if self.min_delta < 0:
-            raise SpecError(f"EarlyStopping: min_delta must be >= 0, got {self.min_delta!r}")
+        options.count(self, patience=self.patience)
+        options.not_negative(self, min_delta=self.min_delta)
 
 
 @dataclass
@@ -147,7 +150,7 @@ def get_early_stopping(
     """
     if spec is None or spec is False:
         return None
-    if spec is True or isinstance(spec, int):
+    if spec is True or isinstance(spec, int | np.integer):
         default = "validation_loss" if has_validation else "loss"
         patience = 10 if spec is True else int(spec)
         return EarlyStopping(patience=patience, monitor=default)

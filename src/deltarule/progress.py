@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -22,6 +23,7 @@ class ProgressBar(Callback):
             TimeElapsedColumn(),
             TextColumn("{task.fields[numbers]}"),
             console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # elsewhere stdout carries data: leave it alone
         )
         self._task = self._bar.add_task("train", total=epochs, completed=done, numbers="")
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule import options
 from deltarule.errors import SpecError, unknown_name
 
 Factors = NDArray[np.float64]
@@ -72,8 +73,8 @@ class Step(Schedule):
     name: ClassVar[str] = "step"
 
     def __post_init__(self) -> None:
-        _require(self.every >= 1, "Step: every must be >= 1")
-        _require(self.gamma > 0, "Step: gamma must be > 0")
+        options.count(self, every=self.every)
+        options.positive(self, gamma=self.gamma)
 
     def factors(self, steps: Factors, span: Span, state: dict[str, float]) -> Factors:
         epoch = steps // span.steps_per_epoch
@@ -86,6 +87,9 @@ class InvScaling(Schedule):
 
     power: float = 0.5
     name: ClassVar[str] = "invscaling"
+
+    def __post_init__(self) -> None:
+        options.not_negative(self, power=self.power)
 
     def factors(self, steps: Factors, span: Span, state: dict[str, float]) -> Factors:
         return np.asarray((steps + 1) ** -self.power)
@@ -101,7 +105,7 @@ class Adaptive(Schedule):
         As scikit-learn's "adaptive", which divides by 5.
     patience : int >= 1, default 2
         Epochs in a row without an improvement of `tol`.
-    tol : float, default 1e-4
+    tol : float >= 0, default 1e-4
     """
 
     factor: float = 0.2
@@ -110,8 +114,9 @@ class Adaptive(Schedule):
     name: ClassVar[str] = "adaptive"
 
     def __post_init__(self) -> None:
-        _require(0 < self.factor < 1, "Adaptive: factor must be between 0 and 1")
-        _require(self.patience >= 1, "Adaptive: patience must be >= 1")
+        options.between_0_and_1(self, factor=self.factor)
+        options.count(self, patience=self.patience)
+        options.not_negative(self, tol=self.tol)
 
     def init(self) -> dict[str, float]:
         return {"scale": 1.0, "best": float("inf"), "waited": 0}
@@ -135,6 +140,9 @@ class Cosine(Schedule):
     name: ClassVar[str] = "cosine"
     plans_ahead: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        options.not_negative(self, final=self.final)
+
     def factors(self, steps: Factors, span: Span, state: dict[str, float]) -> Factors:
         part = np.clip(steps / max(span.steps, 1), 0, 1)
         return np.asarray(self.final + (1 - self.final) * 0.5 * (1 + np.cos(np.pi * part)))
@@ -148,7 +156,7 @@ class OneCycle(Schedule):
     ----------
     rise : float in (0, 1), default 0.3
         The share of the planned steps that climbs.
-    start, final : float, default 0.04 and 0.0001
+    start, final : float >= 0, default 0.04 and 0.0001
         Factors at the first and after the last step.
     """
 
@@ -159,7 +167,8 @@ class OneCycle(Schedule):
     plans_ahead: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _require(0 < self.rise < 1, "OneCycle: rise must be between 0 and 1")
+        options.between_0_and_1(self, rise=self.rise)
+        options.not_negative(self, start=self.start, final=self.final)
 
     def factors(self, steps: Factors, span: Span, state: dict[str, float]) -> Factors:
         part = np.clip(steps / max(span.steps, 1), 0, 1)
@@ -186,7 +195,9 @@ class Warmup(Schedule):
     name: ClassVar[str] = "warmup"
 
     def __post_init__(self) -> None:
-        _require(self.epochs > 0, "Warmup: epochs must be > 0")
+        options.positive(self, epochs=self.epochs)
+        if not isinstance(self.then, Schedule):
+            raise SpecError(f"then must be a Schedule such as dr.Cosine(), got {self.then!r}")
 
     @property
     def plans_ahead(self) -> bool:  # type: ignore[override]  # here it depends on the inner one
@@ -215,16 +226,13 @@ class ByEpoch(Schedule):
 
     def factors(self, steps: Factors, span: Span, state: dict[str, float]) -> Factors:
         epochs = (steps // span.steps_per_epoch).astype(int)
-        values = {int(e): float(self.function(int(e))) for e in np.unique(epochs)}
-        return np.array([values[int(e)] for e in epochs])
+        values = {int(e): self.function(int(e)) for e in np.unique(epochs)}
+        for epoch, value in values.items():
+            options.not_negative(self, **{f"the factor of epoch {epoch}": value})
+        return np.array([float(values[int(e)]) for e in epochs])
 
     def settings(self) -> dict[str, Any]:
         return {"name": self.name, "function": getattr(self.function, "__qualname__", "?")}
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise SpecError(message)
 
 
 SCHEDULES: Mapping[str, type[Schedule]] = {
