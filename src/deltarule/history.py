@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.errors import DeltaruleError
+from deltarule.files import write_atomically
 
 
 @dataclass
@@ -32,8 +34,9 @@ class History:
     best_epoch : int or None
         Counted from 1: the epoch whose parameters early stopping restored.
     stopped : str
-        Why training ended: "epochs", "early stopping", "interrupted", "converged", or what a
-        callback said.
+        Why training ended: "epochs", "early stopping", "interrupted" or what a callback said; of
+        L-BFGS also "converged", "max_evaluations" or "line search failed" (no step goes down:
+        as a rule the minimum to the last bit).
     """
 
     loss: list[float] = field(default_factory=list)
@@ -78,7 +81,8 @@ class History:
         """Learning curves: losses, metrics, gradient norms per layer, one panel each.
 
         Returns the matplotlib Figure; with `path` it is also written there (PNG, SVG or PDF by its
-        ending). Needs the extra "plot".
+        ending). Needs the extra "plot": without it, DeltaruleError. OutputError if the file cannot
+        be written.
         """
         try:
             from matplotlib.figure import Figure
@@ -90,24 +94,24 @@ class History:
         figure = Figure(figsize=(5 * (2 + bool(shown)), 4), layout="constrained")
         axes = list(figure.subplots(1, 2 + bool(shown)))
         epochs = np.arange(1, len(self) + 1)
-        axes[0].plot(epochs, self.loss, label="training")
+        marker = "o" if len(self) == 1 else ""  # one point makes no line
+        axes[0].plot(epochs, self.loss, marker=marker, label="training")
         if self.validation_loss:
-            axes[0].plot(epochs, self.validation_loss, label="validation")
+            axes[0].plot(epochs, self.validation_loss, marker=marker, label="validation")
         positive = [v for v in (*self.loss, *self.validation_loss) if v > 0 and np.isfinite(v)]
         if positive and len(positive) == len(self.loss) + len(self.validation_loss):
             axes[0].set_yscale("log")
         axes[0].set_title("loss")
         for name in shown:
-            axes[1].plot(epochs, self.metrics[name], label=f"validation {name}")
+            axes[1].plot(epochs, self.metrics[name], marker=marker, label=f"validation {name}")
             axes[1].set_title(name)
         norms = np.array(self.gradient_norms)
         layers = norms.shape[1] if norms.ndim == 2 else 0
         for l in range(layers):
             color = (0.1 + 0.8 * l / max(layers - 1, 1), 0.3, 0.9 - 0.8 * l / max(layers - 1, 1))
             label = f"layer {l + 1}" if layers <= 8 or l in (0, layers - 1) else None
-            axes[-1].plot(
-                epochs, np.where(norms[:, l] > 0, norms[:, l], np.nan), label=label, color=color
-            )
+            shown_norms = np.where(norms[:, l] > 0, norms[:, l], np.nan)
+            axes[-1].plot(epochs, shown_norms, marker=marker, label=label, color=color)
         axes[-1].set_title("gradient norm per layer")
         if (norms > 0).any():
             axes[-1].set_yscale("log")
@@ -116,7 +120,10 @@ class History:
             if self.best_epoch is not None:
                 axis.axvline(self.best_epoch, color="0.6", linestyle=":", label="best epoch")
             axis.grid(alpha=0.3)
-            axis.legend()
+            if axis.get_legend_handles_labels()[0]:
+                axis.legend()
         if path is not None:
-            figure.savefig(path, dpi=120)
+            picture = io.BytesIO()
+            figure.savefig(picture, dpi=120, format=Path(path).suffix[1:] or "png")
+            write_atomically(path, picture.getvalue())
         return figure
