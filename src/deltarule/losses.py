@@ -112,6 +112,12 @@ def _away_from_zero(o: Any, y: Any) -> Any:
     return xp.maximum(o, xp.maximum(y, xp.ones_like(o)) * float(xp.finfo(o.dtype).smallest_normal))
 
 
+def _up_to_one(o: Any) -> Any:
+    """1 - o for o <= 1, held above 0 by half of what o can be told apart from 1."""
+    xp = _xp(o)
+    return xp.maximum(1 - o, xp.full_like(o, float(xp.finfo(o.dtype).eps) / 4))
+
+
 def squared_error() -> Loss:
     """1/2 (o - y)^2 (SPEC A2, B3, C5): with the half, so that its delta is o - y."""
     return Loss(
@@ -130,8 +136,7 @@ def log_loss() -> Loss:
 
     def J(o: Any, y: Any) -> Any:
         xp = _xp(o)
-        yes, no = _away_from_zero(o, y), _away_from_zero(1 - o, y)
-        return -_sum(y * xp.log(yes) + (1 - y) * xp.log(no))
+        return -_sum(y * xp.log(_away_from_zero(o, y)) + (1 - y) * xp.log(_up_to_one(o)))
 
     def fused(z: Any, y: Any) -> Any:
         xp = _xp(z)
@@ -140,7 +145,7 @@ def log_loss() -> Loss:
     return Loss(
         "log_loss",
         J,
-        lambda o, y: (o - y) / (_away_from_zero(o, y) * _away_from_zero(1 - o, y)),
+        lambda o, y: (o - y) / (_away_from_zero(o, y) * _up_to_one(o)),
         link="sigmoid",
         fused_J=fused,
         fused_dJ=lambda z, y: get_activation("sigmoid").f(z) - y,
