@@ -119,7 +119,7 @@ def train(
         str,
         typer.Option(help="constant, step, invscaling, adaptive, cosine, one_cycle or warmup."),
     ] = "constant",
-    l2: Annotated[float, typer.Option(help="Penalty l2/2 sum W^2.")] = 0.0,
+    l2: Annotated[float, typer.Option(help="Penalty l2/2 sum W^2.")] = 1e-3,
     dropout: Annotated[float, typer.Option(help="Share of hidden units left out.")] = 0.0,
     validation: Annotated[
         float, typer.Option(help="Share of rows that decides when to stop.")

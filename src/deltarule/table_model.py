@@ -217,6 +217,7 @@ def train_table(
     validation: float = 0.1,
     patience: int = 15,
     epochs: int = 200,
+    l2: float = 1e-3,
     dtype: str = "float32",
     seed: int = 0,
     **options: Any,
@@ -237,10 +238,12 @@ def train_table(
         Epochs without a better validation loss before training stops.
     epochs : int, default 200
         At most.
+    l2 : float, default 1e-3
+        Of the penalty l2/2 sum W^2: on real tables a little is better than none.
     seed : int, default 0
         Of the split, the weights and the orders.
     **options
-        Further options of `dr.train`: optimizer, learning_rate, batch_size, l2, dropout, ...
+        Further options of `dr.train`: optimizer, learning_rate, batch_size, dropout, ...
 
     Raises
     ------
@@ -268,6 +271,7 @@ def train_table(
         epochs=epochs,
         validation=(X[held], Y[held]) if held.size else None,
         early_stopping=EarlyStopping(patience=patience) if held.size else None,
+        l2=l2,
         rng=seed,
         **options,
     )
