@@ -140,7 +140,10 @@ def test_targets_that_cannot_be_learned(values: list[Any], task: Any, message: s
 
 def test_target_not_there_and_unknown_task() -> None:
     frame = pl.DataFrame({"income": [1, 2], "age": [3, 4]})
-    with pytest.raises(DataError, match=r"'incom'. Did you mean 'income'. It has: 'income', 'age'"):
+    with pytest.raises(
+        DataError,
+        match=r"lacks the target column: 'incom'. Did you mean 'income'. It has: 'income', 'age'",
+    ):
         TargetColumn().fit(frame, "incom")
     task: Any = "cluster"
     with pytest.raises(SpecError, match=r"unknown task 'cluster'. Known: auto, classify, regress"):

@@ -223,6 +223,8 @@ def test_columns_by_name_in_any_order_extra_and_missing() -> None:
         encoder.encode(pl.DataFrame({"a": [1.0], "B": [2.0]}))
     with pytest.raises(DataError, match=r"lacks columns: 'c'"):
         TableEncoder().fit(frame, ["a", "c"])
+    with pytest.raises(DataError, match=r"duplicated column names: 'a'"):
+        TableEncoder().fit(frame, ["a", "a"])
     with pytest.raises(SpecError, match=r"not been fitted"):
         TableEncoder().transform(frame)
     assert repr(TableEncoder()) == "TableEncoder(not fitted)"
@@ -259,6 +261,15 @@ def test_text_that_holds_numbers_is_coerced_or_pointed_at() -> None:
 def test_columns_that_cannot_be_encoded(column: pl.Series, message: str) -> None:
     with pytest.raises(DataError, match=message):
         TableEncoder().fit(column.to_frame())
+
+
+def test_feature_names_are_unique() -> None:
+    frame = pl.DataFrame({"a": [1, None], "a missing": [1, 2], "w": ["(other)", None]})
+    assert TableEncoder(min_count=1).fit(frame).feature_names == [
+        *("a", "a missing", "a missing (2)", "w=(other)", "w=(missing)")
+    ]
+    text = pl.DataFrame({"w": ["(other)", "(other)", "rare"]})
+    assert TableEncoder(min_count=2).fit(text).feature_names == ["w=(other)", "w=(other) (2)"]
 
 
 def test_bad_options_and_empty_tables() -> None:

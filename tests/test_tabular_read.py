@@ -167,6 +167,10 @@ def test_bad_files(tmp_path: Path) -> None:
         read_table("irsi")
     with pytest.raises(DataError, match=r"no such file"):
         read_table(tmp_path / "nowhere" / "x.csv")
+    with pytest.raises(DataError, match=r"no such file"):
+        read_table("a\0.csv")
+    with pytest.raises(DataError, match=r"cannot be read: File name too long"):
+        read_table(f"{'x' * 5000}.csv")
     with pytest.raises(DataError, match=r"a folder"):
         read_table(tmp_path)
     with pytest.raises(DataError, match=r"unknown kind of file '.txt'.*\.csv"):

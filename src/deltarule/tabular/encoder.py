@@ -24,6 +24,8 @@ from deltarule.tabular.values import (
     numbers,
     place,
     quote,
+    refuse_twins,
+    unique,
 )
 
 _FORMAT, _VERSION = "deltarule.table", 1
@@ -105,10 +107,11 @@ class TableEncoder:
         Raises
         ------
         DataError
-            No rows; unknown columns; a column that is missing throughout, or holds infinity or
-            cells that are not single values; no column left.
+            No rows; unknown or repeated columns; a column that is missing throughout, or holds
+            infinity or cells that are not single values; no column left.
         """
         names = list(frame.columns if columns is None else columns)
+        refuse_twins(names, "columns to encode")
         _require(frame, names)
         index = np.arange(frame.height) if rows is None else np.asarray(rows, dtype=np.int64)
         if index.size == 0:
@@ -210,7 +213,9 @@ class TableEncoder:
         """
         if not self.columns:
             raise SpecError("the encoder has not been fitted: call fit first")
-        _require(frame, [column.name for column in self.columns], "the model was trained on")
+        _require(
+            frame, [column.name for column in self.columns], "columns that the model was trained on"
+        )
         if frame.height == 0:
             raise DataError("the table has no rows")
         notes = []
@@ -237,8 +242,8 @@ class TableEncoder:
 
     @property
     def feature_names(self) -> list[str]:
-        """One readable name per encoded column: age, age missing, workclass=Private."""
-        return [name for column in self.columns for name in column.features]
+        """One readable and unique name per encoded column: age, age missing, workclass=Private."""
+        return unique([name for column in self.columns for name in column.features])
 
     @property
     def width(self) -> int:
@@ -296,7 +301,7 @@ class TableEncoder:
         return f"TableEncoder({len(self.columns)} columns -> {self.width} numbers)"
 
 
-def _require(frame: pl.DataFrame, names: Sequence[str], what: str = "") -> None:
+def _require(frame: pl.DataFrame, names: Sequence[str], what: str = "columns") -> None:
     """DataError that names the columns which the frame lacks."""
     absent = [name for name in names if name not in set(frame.columns)]
     if absent:

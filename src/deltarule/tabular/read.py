@@ -12,7 +12,6 @@ import gzip
 import io
 import sys
 import zlib
-from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from deltarule.errors import DataError
-from deltarule.tabular.values import clean, clean_text, infer, name_some, quote
+from deltarule.tabular.values import check_names, clean, clean_text, infer, quote
 
 #: Data sets that ship with scikit-learn, by the name under which `read_table` knows them.
 DATASETS = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -84,15 +83,6 @@ def _with_names(frame: pl.DataFrame, names: list[str], where: str) -> pl.DataFra
     return pl.DataFrame([clean(column).alias(name) for name, column in columns])
 
 
-def check_names(names: list[str], where: str) -> list[str]:
-    """Column names with blanks removed and empty ones numbered; DataError if two are equal."""
-    names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(names, 1)]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"{where}: duplicated column names: {name_some(twice)}: rename them")
-    return names
-
-
 def _suffix(path: Path) -> str:
     name = path.name.lower()
     known = [s for s in (*_CSV, *_PARQUET) if name.endswith(s)]
@@ -101,6 +91,12 @@ def _suffix(path: Path) -> str:
 
 def _check_path(path: Path, suffix: str) -> None:
     """DataError unless the path is a file of a known kind."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        pass  # explained below, with the names that there are
+    except OSError as error:
+        raise DataError(f"{quote(str(path))}: cannot be read: {error.strerror or error}") from error
     if path.is_dir():
         raise DataError(f"{path}: a folder; name one CSV or Parquet file in it")
     if not path.exists():

@@ -253,7 +253,7 @@ class TargetColumn:
 def _column(frame: pl.DataFrame, name: str) -> pl.Series:
     """The target column without missing values: categories as text, odd types refused."""
     if name not in frame.columns:
-        raise DataError(missing_columns([name], frame.columns, "is the target"))
+        raise DataError(missing_columns([name], frame.columns, "the target column"))
     series = frame[name]
     if (kind := kind_of(series)) not in ("text", "number", "boolean"):
         raise DataError(f"target {quote(name)} holds {kind} values: make it a number or a class")

@@ -6,6 +6,7 @@ Reading, encoding and the target all ask here, so that a table and the next one 
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from typing import Any, Literal
 
 import numpy as np
@@ -43,14 +44,39 @@ def name_some(names: list[str], limit: int = 10) -> str:
     return ", ".join(map(quote, names[:limit])) + more
 
 
-def missing_columns(absent: list[str], known: list[str], what: str = "") -> str:
+def check_names(names: list[str], where: str) -> list[str]:
+    """Column names with blanks removed and empty ones numbered; DataError if two are equal."""
+    names = [name.strip() or f"unnamed_{i}" for i, name in enumerate(names, 1)]
+    refuse_twins(names, where)
+    return names
+
+
+def refuse_twins(names: list[str], where: str) -> None:
+    """DataError that names what occurs twice."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{where}: duplicated column names: {name_some(twice)}: rename them")
+
+
+def unique(names: list[str]) -> list[str]:
+    """Names with (2), (3), ... after those that are taken: "age missing" may also be a column."""
+    taken: set[str] = set()
+    for i, name in enumerate(names):
+        n = 1
+        while names[i] in taken:
+            n += 1
+            names[i] = f"{name} ({n})"
+        taken.add(names[i])
+    return names
+
+
+def missing_columns(absent: list[str], known: list[str], what: str = "columns") -> str:
     """The message for columns that a table lacks, with the nearest names that it has."""
     folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(absent[0].casefold(), folded, n=1, cutoff=0.6)
     hint = f" Did you mean {quote(folded[near[0]])}?" if near else ""
-    what = f" that {what}" if what else ""
     has = name_some(known, 40) or "none"
-    return f"the table lacks columns{what}: {name_some(absent)}.{hint} It has: {has}"
+    return f"the table lacks {what}: {name_some(absent)}.{hint} It has: {has}"
 
 
 def clean_text(series: pl.Series) -> pl.Series:
