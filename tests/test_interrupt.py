@@ -126,10 +126,13 @@ def test_a_program_with_its_own_handler_keeps_it() -> None:
 
 
 def test_the_handler_goes_back_after_an_error() -> None:
-    stop = np.zeros(1, np.uint8)
-    with pytest.raises(RuntimeError), stop_on_ctrl_c(stop):
-        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        raise RuntimeError
+    def fail() -> None:
+        with stop_on_ctrl_c(np.zeros(1, np.uint8)):
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

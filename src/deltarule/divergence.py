@@ -8,6 +8,7 @@ from deltarule import backprop
 from deltarule.engines import Run
 from deltarule.errors import DivergenceError
 from deltarule.history import History
+from deltarule.optimizers import LBFGS
 
 
 def divergence(
@@ -34,9 +35,11 @@ def divergence(
         if np.isfinite(largest)
         else ("its parameters are no longer finite")
     )
-    advice = [f"a smaller learning rate (it was {rate:.3g})"]
-    if run.clip_norm is None:
-        advice.append("clip_norm=1")
+    if isinstance(run.optimizer, LBFGS):  # it takes neither a learning rate nor clipping
+        advice = ['l2=1e-4, or optimizer="adam"']
+    else:
+        advice = [f"a smaller learning rate (it was {rate:.3g})"]
+        advice += ["clip_norm=1"] if run.clip_norm is None else []
     advice.append("inputs and targets scaled to mean 0 and deviation 1")
     return DivergenceError(
         f"the loss is not finite in epoch {epoch}, batch {batch}: layer {layer} overflows "

@@ -45,7 +45,13 @@ class DivergenceError(DeltaruleError, FloatingPointError):
     """
 
     def __init__(
-        self, message: str, *, epoch: int, batch: int, layer: int, history: object = None
+        self,
+        message: str,
+        *,
+        epoch: int = 0,  # the defaults let it be unpickled, as from a worker process
+        batch: int = 0,
+        layer: int = 0,
+        history: object = None,
     ) -> None:
         super().__init__(message)
         self.epoch = epoch

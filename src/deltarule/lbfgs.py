@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from deltarule.loop import Loop
 
 
+_REASONS = {0: "converged", 1: "max_evaluations"}  # by SciPy's status
+
+
 class _Stopped(Exception):
     """Leaves SciPy from inside an evaluation, after Ctrl-C."""
 
@@ -70,8 +73,8 @@ def minimize_lbfgs(loop: Loop) -> None:
             },
         )
         accepted = result.x
-        if result.status == 0 and loop.progress.reason is None:
-            loop.progress.stop("converged")
+        if len(loop.history) < loop.epochs and not run.stop[0] and loop.progress.reason is None:
+            loop.progress.stop(_REASONS.get(result.status, "line search failed"))
     except _Stopped:
         pass  # the last accepted iterate is kept
     net.theta = accepted
