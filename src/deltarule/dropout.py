@@ -26,7 +26,9 @@ def _mix(x: int) -> int:
     return x ^ (x >> 31)
 
 
-def mask(rate: float, seed: int, step: int, layer: int, shape: tuple[int, int], dtype: Any) -> Array:
+def mask(
+    rate: float, seed: int, step: int, layer: int, shape: tuple[int, int], dtype: Any
+) -> Array:
     """The factors of a_layer (rows of the batch x units) in a step: 0, or 1 / (1 - rate).
 
     Element i, counted row by row, is kept if and only if word i of the stream is at least
@@ -39,4 +41,5 @@ def mask(rate: float, seed: int, step: int, layer: int, shape: tuple[int, int], 
     x = (x ^ (x >> np.uint64(27))) * np.uint64(_M2)
     x = x ^ (x >> np.uint64(31))
     keep = x >= np.uint64(int(rate * 2.0**64))
-    return (keep * np.asarray(1.0 / (1.0 - rate), dtype=dtype)).reshape(shape).astype(dtype)
+    kept: Array = np.where(keep, 1.0 / (1.0 - rate), 0.0).astype(dtype)
+    return kept.reshape(shape)

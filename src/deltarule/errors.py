@@ -29,6 +29,10 @@ class ModelFileError(DeltaruleError, ValueError):
     """A file that is not a deltarule model, is damaged, or was written by a newer version."""
 
 
+class OutputError(DeltaruleError, OSError):
+    """A file that cannot be written. Nothing was written; a file that stood there still stands."""
+
+
 class DivergenceError(DeltaruleError, FloatingPointError):
     """Training met a loss that is not finite. The network keeps its last good parameters.
 
@@ -41,7 +45,13 @@ class DivergenceError(DeltaruleError, FloatingPointError):
     """
 
     def __init__(
-        self, message: str, *, epoch: int, batch: int, layer: int, history: object = None
+        self,
+        message: str,
+        *,
+        epoch: int = 0,  # the defaults let it be unpickled, as from a worker process
+        batch: int = 0,
+        layer: int = 0,
+        history: object = None,
     ) -> None:
         super().__init__(message)
         self.epoch = epoch

@@ -8,6 +8,8 @@ the settings and keeps its state in the arrays that `init` makes.
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,16 +19,29 @@ from deltarule.errors import SpecError, unknown_name
 State = dict[str, Any]
 
 
-def _positive(owner: object, **values: float) -> None:
+def _require(owner: object, need: str, kind: type, low: float, high: float, **values: Any) -> None:
+    """Each value a number of that kind, at least `low` and less than `high`."""
     for name, value in values.items():
-        if not value > 0:
-            raise SpecError(f"{type(owner).__name__}: {name} must be > 0, got {value!r}")
+        counts = isinstance(value, kind) and not isinstance(value, bool)
+        if not counts or not low <= value < high:
+            raise SpecError(f"{type(owner).__name__}: {name} must be {need}, got {value!r}")
 
 
-def _fraction(owner: object, **values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise SpecError(f"{type(owner).__name__}: {name} must be in [0, 1), got {value!r}")
+def _positive(owner: object, **values: Any) -> None:
+    smallest = math.ulp(0.0)
+    _require(owner, "a finite number > 0", numbers.Real, smallest, math.inf, **values)
+
+
+def _fraction(owner: object, **values: Any) -> None:
+    _require(owner, "a number in [0, 1)", numbers.Real, 0, 1, **values)
+
+
+def _not_negative(owner: object, **values: Any) -> None:
+    _require(owner, "a finite number >= 0", numbers.Real, 0, math.inf, **values)
+
+
+def _count(owner: object, **values: Any) -> None:
+    _require(owner, "a whole number >= 1", numbers.Integral, 1, math.inf, **values)
 
 
 @dataclass(frozen=True)
@@ -193,8 +208,7 @@ class AdamW(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.weight_decay < 0:
-            raise SpecError(f"AdamW: weight_decay must be >= 0, got {self.weight_decay!r}")
+        _not_negative(self, weight_decay=self.weight_decay)
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         return super().update(theta - rate * self.weight_decay * theta, grad, state, rate)
@@ -226,7 +240,8 @@ class LBFGS(Optimizer):
     def __post_init__(self) -> None:
         if self.learning_rate != 1.0:
             raise SpecError("LBFGS: the line search sets the step; learning_rate cannot be set")
-        _positive(self, memory=self.memory, max_evaluations=self.max_evaluations)
+        _count(self, memory=self.memory, max_evaluations=self.max_evaluations)
+        _not_negative(self, gradient_tolerance=self.gradient_tolerance)
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         raise SpecError("LBFGS takes whole iterations with a line search, not single steps")
@@ -246,7 +261,7 @@ def get_optimizer(spec: str | Optimizer, learning_rate: float | None = None) -> 
         kind = OPTIMIZERS.get(spec.lower())
         if kind is None:
             raise unknown_name("optimizer", spec, OPTIMIZERS)
-        optimizer = kind()
+        optimizer = kind()  # type: ignore[call-arg]  # every registered kind has defaults
     elif isinstance(spec, Optimizer):
         optimizer = spec
     else:

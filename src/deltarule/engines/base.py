@@ -94,6 +94,10 @@ class Engine(Protocol):
         """Whether this engine can run this network (own Python functions need the reference)."""
         ...
 
+    def scores(self, net: Network, X: Any) -> Array:
+        """z_L (n, n_L), the raw scores of the output layer, for checked inputs X (n, n_0)."""
+        ...
+
     def predict(self, net: Network, X: Any) -> Array:
         """a_L (n, n_L) for checked inputs X (n, n_0)."""
         ...

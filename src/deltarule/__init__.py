@@ -1,0 +1,92 @@
+"""deltarule: fully connected networks by back-propagation; train, see, derive and check.
+
+Every public name is here; what needs slow imports is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deltarule.activations import Activation
+from deltarule.callbacks import Callback, EarlyStopping, Progress
+from deltarule.checkpoint import Checkpoint
+from deltarule.errors import (
+    DataError,
+    DeltaruleError,
+    DerivativeError,
+    DivergenceError,
+    ModelFileError,
+    OutputError,
+    SpecError,
+)
+from deltarule.gradients import (
+    ForwardPass,
+    Gradients,
+    PerSampleGradients,
+    backward,
+    forward,
+    per_sample_gradients,
+)
+from deltarule.history import History
+from deltarule.losses import Loss
+from deltarule.network import Network, fold_biases, unfold_biases
+from deltarule.optimizers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
+from deltarule.saving import load, save
+from deltarule.schedules import Adaptive, Cosine, InvScaling, OneCycle, Schedule, Step, Warmup
+from deltarule.training import train
+
+if TYPE_CHECKING:
+    from deltarule.table_model import TableModel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Activation",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adaptive",
+    "Callback",
+    "Checkpoint",
+    "Cosine",
+    "DataError",
+    "DeltaruleError",
+    "DerivativeError",
+    "DivergenceError",
+    "EarlyStopping",
+    "ForwardPass",
+    "Gradients",
+    "History",
+    "InvScaling",
+    "Loss",
+    "ModelFileError",
+    "Network",
+    "OneCycle",
+    "OutputError",
+    "PerSampleGradients",
+    "Progress",
+    "RMSprop",
+    "Schedule",
+    "SpecError",
+    "Step",
+    "TableModel",
+    "Warmup",
+    "backward",
+    "fold_biases",
+    "forward",
+    "load",
+    "per_sample_gradients",
+    "save",
+    "train",
+    "unfold_biases",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TableModel":
+        from deltarule.table_model import TableModel
+
+        return TableModel
+    raise AttributeError(f"module 'deltarule' has no attribute {name!r}")

@@ -1,0 +1,118 @@
+"""Checkpoints: a run that is killed at any moment resumes to the bits of an uninterrupted one.
+
+One safetensors file per run, replaced atomically at the end of an epoch. It holds parameters,
+optimizer state, best parameters and history. Shuffling and dropout are functions of the seed and
+the epoch or step, so no generator state has to be kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from deltarule.errors import ModelFileError, OutputError, SpecError
+from deltarule.files import write_atomically
+
+FORMAT = "deltarule checkpoint"
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where and how often a run is saved.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if it does not exist; one run per directory.
+    every_seconds : float >= 0, default 1
+        The least time between two saves; 0 saves after every epoch. The end is always saved.
+    """
+
+    directory: str | Path
+    every_seconds: float = 1.0
+
+
+def get_checkpoint(spec: str | Path | Checkpoint | None) -> Checkpoint | None:
+    """A directory or a Checkpoint as a Checkpoint, None as None. SpecError for anything else."""
+    if spec is None or isinstance(spec, Checkpoint):
+        return spec
+    if isinstance(spec, str | Path):
+        return Checkpoint(spec)
+    raise SpecError(f"checkpoint must be a directory or dr.Checkpoint(...), got {spec!r}")
+
+
+def digest(*arrays: Any) -> str:
+    """A short hash of arrays (dense, or the parts of a CSR matrix), to tell data sets apart."""
+    h = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        if array is None:
+            h.update(b"none")
+            continue
+        parts = (array.data, array.indices, array.indptr) if hasattr(array, "indptr") else (array,)
+        for part in parts:
+            h.update(f"{part.shape}{part.dtype}".encode())
+            h.update(np.ascontiguousarray(part).data)
+    return h.hexdigest()
+
+
+class CheckpointFile:
+    """The file of one run: `load` what an earlier process left, `save` the present state."""
+
+    def __init__(self, where: Checkpoint, identity: dict[str, Any]) -> None:
+        self.path = Path(where.directory) / "checkpoint.safetensors"
+        self.every_seconds = where.every_seconds
+        self.identity: dict[str, Any] = json.loads(json.dumps(identity))
+        self._last = -float("inf")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the checkpoint directory: {error}") from error
+
+    def load(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """(facts, arrays) of the last save, or None if there is none.
+
+        Raises ModelFileError if the file is damaged, SpecError if it belongs to another run.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safetensors.safe_open(self.path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            facts: dict[str, Any] = json.loads(metadata["facts"])
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            raise ModelFileError(
+                f"{self.path} is not a checkpoint that can be read ({error}); remove it to start "
+                "afresh"
+            ) from error
+        if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
+            raise ModelFileError(f"{self.path} is not a checkpoint of this version of deltarule")
+        theirs = facts.pop("identity")
+        changed = [name for name in self.identity if theirs.get(name) != self.identity[name]]
+        if changed:
+            raise SpecError(
+                f"the checkpoint in {self.path.parent} belongs to another run: it differs in "
+                f"{', '.join(changed)}. Use another directory, or remove it to start afresh"
+            )
+        return facts, arrays
+
+    def save(self, facts: dict[str, Any], arrays: dict[str, np.ndarray], *, now: bool) -> None:
+        """Write the state if `now`, or if the last save is long enough ago."""
+        if not now and time.monotonic() - self._last < self.every_seconds:
+            return
+        metadata = {
+            "format": FORMAT,
+            "version": VERSION,
+            "facts": json.dumps(facts | {"identity": self.identity}),
+        }
+        write_atomically(self.path, safetensors.numpy.save(arrays, metadata))
+        self._last = time.monotonic()

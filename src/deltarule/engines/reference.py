@@ -1,0 +1,131 @@
+"""The reference engine: backprop.py as it stands, in NumPy. Slow, readable, and always right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import backprop, dropout
+from deltarule.activations import Activation
+from deltarule.backprop import Layer
+from deltarule.data import shares
+from deltarule.engines.base import Run, Steps
+from deltarule.losses import Loss
+from deltarule.network import Network
+from deltarule.params import Array
+
+
+def _gradient(
+    net: Network, layers: list[Layer], X: Any, Y: Array, weight: Array | None
+) -> tuple[float, Array]:
+    """C (weighted mean over the rows) and dC/dtheta, flat."""
+    share = shares(len(Y), weight, "mean", net.dtype)
+    z, a = backprop.forward(layers, X)
+    C = float(share.astype(np.float64) @ net.loss.value(layers[-1].f, z[-1], Y).astype(np.float64))
+    delta = backprop.deltas(layers, net.loss, z, Y)
+    dW, db = backprop.gradients(layers, a, delta, share)
+    return C, np.concatenate(net.layout.join(dW, db))
+
+
+def _dropped(f: Activation, mask: Array) -> Activation:
+    """The activation followed by a fixed dropout mask: the equations need not know of it."""
+    return Activation(f.name, lambda z: f.f(z) * mask, lambda z: f.df(z) * mask)
+
+
+def _with_dropout(
+    run: Run, layers: list[Layer], X: Any, step: int, n: int
+) -> tuple[list[Layer], Any]:
+    """The layers and inputs of one step with its dropout masks applied."""
+    masks = [
+        dropout.mask(rate, run.seed, step, l, (n, run.net.sizes[l]), run.net.dtype)
+        if rate
+        else None
+        for l, rate in enumerate(run.dropout)
+    ]
+    if masks and masks[0] is not None:
+        X = X.multiply(masks[0]).tocsr() if hasattr(X, "multiply") else X * masks[0]
+    dropped = [
+        layer if mask is None else layer._replace(f=_dropped(layer.f, mask))
+        for layer, mask in zip(layers, masks[1:], strict=False)
+    ]
+    return dropped + layers[len(dropped) :], X
+
+
+class ReferenceEngine:
+    """See `base.Engine`; works for every network, in the network's own dtype."""
+
+    name = "reference"
+
+    def supports(self, net: Network) -> bool:
+        return True
+
+    def scores(self, net: Network, X: Any) -> Array:
+        with np.errstate(all="ignore"):
+            z, _ = backprop.forward(net.layers(), X)
+        return np.asarray(z[-1])
+
+    def predict(self, net: Network, X: Any) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(net.activations[-1].f(self.scores(net, X)))
+
+    def gradients(
+        self, net: Network, X: Any, Y: Array, sample_weight: Array | None
+    ) -> tuple[float, Array]:
+        with np.errstate(all="ignore"):
+            return _gradient(net, net.layers(), X, Y, sample_weight)
+
+    def steps(
+        self,
+        run: Run,
+        order: NDArray[np.int64],
+        rates: NDArray[np.float64],
+        first: int,
+        last: int,
+    ) -> Steps:
+        net, total = run.net, Steps(0.0, 0.0, 0)
+        weights_only = net.layout.weight_mask() if run.l1 or run.l2 else None
+        for batch in range(first, last):
+            rows = order[batch * run.batch_size : (batch + 1) * run.batch_size]
+            weight = None if run.sample_weight is None else run.sample_weight[rows]
+            layers, X = net.layers(), run.X[rows]
+            if any(run.dropout):
+                layers, X = _with_dropout(run, layers, X, run.state["t"], len(rows))
+            with np.errstate(all="ignore"):  # a loss that overflows is reported, not warned about
+                C, grad = _gradient(net, layers, X, run.Y[rows], weight)
+                if not np.isfinite(C):
+                    total.bad_batch = batch
+                    break
+                if weights_only is not None:
+                    penalty = run.l2 * net.theta + run.l1 * np.sign(net.theta)
+                    grad = grad + (penalty * weights_only).astype(net.dtype)
+                if batch == 0:
+                    total.gradient_norms = layer_norms(net, grad)
+                if run.clip_norm is not None:
+                    norm = float(np.linalg.norm(grad.astype(np.float64)))
+                    grad = grad * (run.clip_norm / norm) if norm > run.clip_norm else grad
+                theta, run.state = run.optimizer.update(
+                    net.theta, grad.astype(net.dtype), run.state, float(rates[batch])
+                )
+                net.theta = theta
+            share = float(len(rows) if weight is None else weight.sum(dtype=np.float64))
+            total.loss_sum += C * share
+            total.weight_sum += share
+            total.done += 1
+            if run.stop[0]:
+                break
+        return total
+
+
+def layer_norms(net: Network, grad: Array) -> NDArray[np.float64]:
+    """The Euclidean norm of each layer's part of a flat gradient, (L,)."""
+    return np.array(
+        [np.linalg.norm(grad[where].astype(np.float64)) for where in net.layout.layer_slices()]
+    )
+
+
+def loss_of_scores(loss: Loss, output: Activation, z: Array, Y: Array, share: Array) -> float:
+    """C from raw scores z_L, for a loss that is only looked at."""
+    with np.errstate(all="ignore"):
+        return float(share.astype(np.float64) @ loss.value(output, z, Y).astype(np.float64))

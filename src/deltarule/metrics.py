@@ -1,0 +1,38 @@
+"""What people read off a trained network: accuracy for classes, R^2 and RMSE for numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deltarule.losses import Loss
+from deltarule.params import Array
+
+HIGHER_IS_BETTER = frozenset({"accuracy", "r2"})
+
+
+def metric_names(loss: Loss) -> tuple[str, ...]:
+    """The metrics that suit a loss."""
+    return ("accuracy",) if loss.classifies else ("r2", "rmse")
+
+
+def metrics(loss: Loss, output: Array, Y: Array, weight: Array | None) -> dict[str, float]:
+    """The metrics that suit the loss, from outputs and targets (n, k).
+
+    accuracy: the share of samples whose largest output is the largest target (cross_entropy), or
+    of labels on the right side of 1/2, averaged over the labels (log_loss). r2 is averaged over
+    the outputs; an output with constant targets counts 1 if it is met exactly, else 0. rmse is the
+    root of the mean over samples and outputs.
+    """
+    w = np.ones(len(Y)) if weight is None else weight.astype(np.float64)
+    if loss.targets == "distribution":
+        return {"accuracy": float(np.average(output.argmax(1) == Y.argmax(1), weights=w))}
+    if loss.targets == "unit":
+        right = ((output >= 0.5) == (Y >= 0.5)).mean(axis=1)
+        return {"accuracy": float(np.average(right, weights=w))}
+    error = np.average((output.astype(np.float64) - Y) ** 2, axis=0, weights=w)
+    mean = np.average(Y.astype(np.float64), axis=0, weights=w)
+    spread = np.average((Y - mean) ** 2, axis=0, weights=w)
+    shown = Y[w > 0]  # the mean of equal numbers is rounded: the spread alone may miss that
+    varies = (shown.max(axis=0) > shown.min(axis=0)) & (spread > 0)
+    r2 = np.where(varies, 1 - error / np.where(varies, spread, 1), (error == 0).astype(float))
+    return {"r2": float(r2.mean()), "rmse": float(np.sqrt(error.mean()))}

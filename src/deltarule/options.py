@@ -1,0 +1,48 @@
+"""Checks of options that are single numbers: what is wrong, and what is needed instead.
+
+`owner` is the record whose option it is (its class is named in the message), or None.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+from deltarule.errors import SpecError
+
+
+def positive(owner: object, **values: Any) -> None:
+    """Raise SpecError unless each value is a finite number > 0."""
+    _require(owner, "a finite number > 0", numbers.Real, math.ulp(0.0), math.inf, values)
+
+
+def not_negative(owner: object, **values: Any) -> None:
+    """Raise SpecError unless each value is a finite number >= 0."""
+    _require(owner, "a finite number >= 0", numbers.Real, 0, math.inf, values)
+
+
+def fraction(owner: object, **values: Any) -> None:
+    """Raise SpecError unless each value is a number in [0, 1)."""
+    _require(owner, "a number in [0, 1)", numbers.Real, 0, 1, values)
+
+
+def between_0_and_1(owner: object, **values: Any) -> None:
+    """Raise SpecError unless each value lies between 0 and 1, both excluded."""
+    _require(owner, "between 0 and 1", numbers.Real, math.ulp(0.0), 1, values)
+
+
+def count(owner: object, **values: Any) -> None:
+    """Raise SpecError unless each value is a whole number >= 1."""
+    _require(owner, "a whole number >= 1", numbers.Integral, 1, math.inf, values)
+
+
+def _require(
+    owner: object, need: str, kind: Any, low: float, high: float, values: dict[str, Any]
+) -> None:
+    """Each value a number of that kind, at least `low` and less than `high`."""
+    prefix = "" if owner is None else f"{type(owner).__name__}: "
+    for name, value in values.items():
+        is_kind = isinstance(value, kind) and not isinstance(value, bool)
+        if not is_kind or not low <= value < high:
+            raise SpecError(f"{prefix}{name} must be {need}, got {value!r}")

@@ -1,0 +1,159 @@
+"""L-BFGS against scikit-learn's, step for step, and its options."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import StandardScaler
+
+import deltarule as dr
+
+
+def scikit_learns_start(sizes: list[int], seed: int, activation: str) -> list[np.ndarray]:
+    """The initial weights and biases of its MLP, drawn as it draws them."""
+    rng, parts = np.random.RandomState(seed), []  # as theirs
+    for n_in, n_out in itertools.pairwise(sizes):
+        bound = np.sqrt((2 if activation == "logistic" else 6) / (n_in + n_out))
+        W, b = rng.uniform(-bound, bound, (n_in, n_out)), rng.uniform(-bound, bound, n_out)
+        parts += [b, W.ravel()]
+    return parts
+
+
+CASES = {
+    "diabetes": (load_diabetes, MLPRegressor, "squared_error", 1),
+    "cancer": (load_breast_cancer, MLPClassifier, "log_loss", 1),
+    "iris": (load_iris, MLPClassifier, "cross_entropy", 3),
+}
+
+
+@pytest.mark.parametrize("activation", ["tanh", "logistic"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_path_as_scikit_learn(case: str, activation: str) -> None:
+    load, model, loss, outputs = CASES[case]
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    y = (y - y.mean()) / y.std() if case == "diabetes" else y
+    alpha, n, steps = 0.5, len(X), 8
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        theirs = model(
+            hidden_layer_sizes=(7,), activation=activation, solver="lbfgs", alpha=alpha,
+            max_iter=steps, random_state=3, tol=0,
+        ).fit(X, y)  # fmt: skip
+    sizes = [X.shape[1], 7, outputs]
+    net = dr.Network(sizes, activation, loss)
+    net.theta = np.concatenate(scikit_learns_start(sizes, 3, activation))
+    rule = dr.LBFGS(gradient_tolerance=0)
+    history = dr.train(
+        net, X, y, epochs=steps, optimizer=rule, batch_size="full", l2=alpha / n, validation=None
+    )
+    assert len(history) == steps
+    for W, b, W_sk, b_sk in zip(
+        net.weights, net.biases, theirs.coefs_, theirs.intercepts_, strict=True
+    ):
+        np.testing.assert_allclose(W, W_sk, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(b, b_sk, rtol=1e-6, atol=1e-8)
+    penalty = 0.5 * alpha / n * sum(float((W**2).sum()) for W in net.weights)
+    assert history.loss[-1] + penalty == pytest.approx(theirs.loss_, rel=1e-9)
+
+
+def test_the_minimum_of_a_convex_loss_is_reached_and_said_so() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    net = dr.Network([30, 1], loss="log_loss", rng=0)
+    history = dr.train(net, X, y, epochs=500, optimizer="lbfgs", l2=1e-2, validation=None)
+    assert history.stopped == "converged"
+    assert len(history) < 500
+    gradient = dr.backward(net, X, y)
+    total = gradient.weights[0] + 1e-2 * net.weights[0]
+    assert np.abs(total).max() <= 1e-5
+    assert np.abs(gradient.biases[0]).max() <= 1e-5
+
+
+def test_one_epoch_is_one_iteration_and_is_recorded() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    y = (y - y.mean()) / y.std()
+    net, seen = dr.Network([10, 5, 1], "tanh", rng=0), []
+
+    def look(progress: dr.Progress) -> None:
+        seen.append((progress.epoch, dr.backward(progress.net, X, y)))
+
+    history = dr.train(net, X, y, epochs=6, optimizer="lbfgs", validation=(X, y), callbacks=[look])
+    assert [epoch for epoch, _ in seen] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(history.loss, [g.loss for _, g in seen], rtol=1e-12)
+    np.testing.assert_allclose(history.validation_loss, history.loss, rtol=1e-12)
+    norms = [
+        [np.hypot(np.linalg.norm(W), np.linalg.norm(b)) for W, b in zip(g.weights, g.biases)]  # noqa: B905
+        for _, g in seen
+    ]
+    np.testing.assert_allclose(history.gradient_norms, norms, rtol=1e-9)
+    assert (np.diff(history.loss) < 0).all()
+
+
+def test_sparse_and_weights() -> None:
+    X, y = load_iris(return_X_y=True)
+    w = np.random.default_rng(0).integers(0, 4, len(X))
+    results = []
+    for A, b, weight in (
+        (X, y, w),
+        (sparse.csr_array(X), y, w),
+        (np.repeat(X, w, axis=0), np.repeat(y, w), None),
+    ):
+        net = dr.Network([4, 5, 3], "tanh", "cross_entropy", rng=0)
+        dr.train(
+            net, A, b, epochs=5, optimizer="lbfgs", sample_weight=weight, validation=None, l1=1e-4
+        )
+        results.append(net.theta)
+    for theta in results[1:]:
+        np.testing.assert_allclose(theta, results[0], rtol=1e-7, atol=1e-9)
+
+
+def test_early_stopping_callbacks_and_evaluations_end_it() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    y = (y - y.mean()) / y.std()
+
+    def run(optimizer: Any = "lbfgs", **options: Any) -> dr.History:
+        net = dr.Network([10, 50, 1], "tanh", rng=0)
+        return dr.train(net, X, y, epochs=300, optimizer=optimizer, **options)
+
+    stopped = run(validation=0.3, early_stopping=3)
+    assert stopped.stopped == "early stopping"
+    assert len(stopped) == stopped.best_epoch + 3
+    assert run(callbacks=lambda p: p.stop("enough")).stopped == "enough"
+    few = run(dr.LBFGS(max_evaluations=5))
+    assert few.stopped == "max_evaluations"
+    assert len(few) < 6
+
+
+def test_float32_trains() -> None:
+    X, y = load_iris(return_X_y=True)
+    net = dr.Network([4, 8, 3], "tanh", "cross_entropy", dtype="float32", rng=0)
+    history = dr.train(net, X, y, epochs=100, optimizer="lbfgs", validation=None, l2=1e-4)
+    assert net.theta.dtype == np.float32
+    assert history.loss[-1] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dropout": 0.1}, "no dropout"),
+        ({"clip_norm": 1.0}, "no clip_norm"),
+        ({"schedule": "cosine"}, "no schedule"),
+        ({"checkpoint": "never-made"}, "no checkpoint"),
+        ({"batch_size": 16}, "full batch: batch_size=16"),
+        ({"learning_rate": 0.1}, "line search sets the step"),
+    ],
+)
+def test_what_does_not_go_with_it(options: dict[str, Any], message: str) -> None:
+    X, y = load_iris(return_X_y=True)
+    net = dr.Network([4, 2, 3], loss="cross_entropy", rng=0)
+    with pytest.raises(dr.SpecError, match=message):
+        dr.train(net, X, y, epochs=2, optimizer="lbfgs", **options)
