@@ -11,6 +11,7 @@
 #include "gemm_table.hpp"
 
 namespace deltarule {
+int64_t G[8]={1536,48*1024,16,256,512,0,-1,0};
 namespace {
 
 constexpr int64_t kParallelFlop = 10'000'000;  // below it a dispatch costs more than it saves
@@ -84,22 +85,23 @@ struct Product {
   int wide = 0;          // tiles are 1 << wide vectors wide
   int64_t strip = 0;     // the same in columns
   int64_t panels = 0;    // rows are split into so many tiles ...
+  int64_t panel_rows = 0;  // (each this tall, the last one may be less)
   int64_t k_blocks = 0;  // ... the inner dimension into so many blocks ...
   int64_t row_blocks = 0;  // ... and C into row_blocks x column_blocks tasks
   int64_t column_blocks = 0;
   bool copy_b = false;
   T* packed_a = nullptr;  // all of op(A), panel by panel within each block of k; null: used in place
-  int64_t packed_stride = 0;
+  int64_t packed_size = 0;  // of one panel
 
-  int64_t panel_row(int64_t panel) const { return split(m, panels, panel); }
+  int64_t panel_row(int64_t panel) const { return std::min(m, panel * panel_rows); }
   int64_t block_k(int64_t block) const { return split(k, k_blocks, block); }
-  T* packed_panel(int64_t row, int64_t k_block) const {
-    return packed_a + (k_block * m + row) * packed_stride;
+  T* packed_panel(int64_t panel, int64_t k_block) const {
+    return packed_a + (k_block * panels + panel) * packed_size;
   }
 
   void plan();
-  void copy_panel(int64_t panel) const;
-  void fill_b(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const;
+  void copy_a(int64_t first, int64_t last) const;
+  void copy_b_block(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const;
   void block(int64_t task) const;
   void finish(int64_t i0, int64_t i1, int64_t j0, int64_t j1) const {
     if (epilogue != nullptr) {
@@ -115,6 +117,7 @@ bool conflicts(int64_t stride) {
   return offset < 64 || offset > 4032;
 }
 
+#define G_(i) ::deltarule::G[i]
 template <class T>
 void Product<T>::plan() {
   const int64_t bytes = sizeof(T);
@@ -127,8 +130,11 @@ void Product<T>::plan() {
   }
   strip = width << wide;
   panels = ceil_div(m, table.max_rows[wide]);
-  k_blocks = std::max<int64_t>(1, ceil_div(k, 1536 / bytes));
-  copy_b = trans_b || (panels >= 4 && k * n * bytes > 48 * 1024);
+  panel_rows = ceil_div(m, panels);
+  panels = ceil_div(m, panel_rows);
+  int64_t KC = G[0], CB=G[1], TASKS=G[2], NB=G[3], MB=G[4];
+  k_blocks = std::max<int64_t>(1, ceil_div(k, KC / bytes));
+  copy_b = trans_b || (panels >= 4 && k * n * bytes > CB);
 
   row_blocks = column_blocks = 1;
   if (m * n * k < kParallelFlop / 2) {
@@ -136,48 +142,41 @@ void Product<T>::plan() {
     return;
   }
   const int64_t strips = ceil_div(n, strip);
-  row_blocks = std::min(panels, ceil_div(m, 512));
-  column_blocks = std::min(strips, std::max<int64_t>(ceil_div(16, row_blocks), ceil_div(n, 256)));
-  if (column_blocks * row_blocks < 16) {
-    row_blocks = std::clamp<int64_t>(16 / column_blocks, row_blocks, ceil_div(panels, 4));
+  row_blocks = std::min(panels, ceil_div(m, MB));
+  column_blocks = ceil_div(n, NB);
+  column_blocks = std::min(strips, std::max<int64_t>(ceil_div(TASKS, row_blocks), ceil_div(n, NB)));
+  int64_t MC=G[5]; if(MC) column_blocks=MC;
+  if (column_blocks * row_blocks < TASKS) {
+    row_blocks = std::clamp<int64_t>(TASKS / column_blocks, row_blocks, ceil_div(panels, 4));
   }
 }
 
-// Rows of a row-major A are copied apart from each other, the rows of a transposed A together.
+// Panels of op(A) with the rows of one k side by side: one stream for the kernel to read.
 template <class T>
-void Product<T>::copy_panel(int64_t panel) const {
-  const int64_t i0 = panel_row(panel), i1 = panel_row(panel + 1), rows = i1 - i0;
+void Product<T>::copy_a(int64_t first, int64_t last) const {
+  const int64_t i0 = panel_row(first), i1 = panel_row(last);
   for (int64_t kb = 0; kb < k_blocks; ++kb) {
     const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
-    T* to = packed_panel(i0, kb);
     if (trans_a) {
-      for (int64_t p = p0; p < p1; ++p, to += rows) {
-        const T* const from = a + p * lda + i0;
-        for (int64_t i = 0; i < rows; ++i) to[i] = from[i];
-      }
-    } else {
-      for (int64_t i = i0; i < i1; ++i, to += packed_stride) {
-        std::memcpy(to, a + i * lda + p0, static_cast<std::size_t>(p1 - p0) * sizeof(T));
-      }
+      table.copy(packed_panel(first, kb), panel_rows, packed_size, a + p0 * lda + i0, lda, i1 - i0, p1 - p0);
+      continue;
+    }
+    for (int64_t panel = first; panel < last; ++panel) {
+      const int64_t i = panel_row(panel);
+      table.transpose(packed_panel(panel, kb), panel_rows, a + i * lda + p0, lda, panel_row(panel + 1) - i, p1 - p0);
     }
   }
 }
 
-// op(B)[p0:p1, j0:j1] as strips of contiguous rows, the last one padded with zeros.
+// op(B)[p0:p1, j0:j1] as strips of contiguous rows.
 template <class T>
-void Product<T>::fill_b(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const {
+void Product<T>::copy_b_block(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const {
+  if (!trans_b) {
+    table.copy(to, strip, strip * (p1 - p0), b + p0 * ldb + j0, ldb, j1 - j0, p1 - p0);
+    return;
+  }
   for (int64_t j = j0; j < j1; j += strip, to += (p1 - p0) * strip) {
-    const int64_t columns = std::min(strip, j1 - j);
-    if (trans_b) {
-      table.transpose(to, strip, b + j * ldb + p0, ldb, columns, p1 - p0);
-      continue;
-    }
-    T* row = to;
-    for (int64_t p = p0; p < p1; ++p, row += strip) {
-      const T* const from = b + p * ldb + j;
-      for (int64_t i = 0; i < columns; ++i) row[i] = from[i];
-      for (int64_t i = columns; i < strip; ++i) row[i] = T(0);
-    }
+    table.transpose(to, strip, b + j * ldb + p0, ldb, std::min(strip, j1 - j), p1 - p0);
   }
 }
 
@@ -191,7 +190,7 @@ void Product<T>::block(int64_t task) const {
   const int64_t j0 = split(strips, column_blocks, column_block) * strip;
   const int64_t j1 = std::min(n, split(strips, column_blocks, column_block + 1) * strip);
   T* const copied = copy_b ? buffer_b.get<T>(ceil_div(k, k_blocks) * (j1 - j0 + strip)) : nullptr;
-  const bool by_row = !trans_a;
+  const bool by_row = !trans_a && packed_a == nullptr;
 
   TileArgs<T> args{};
   args.cs = ldc;
@@ -200,14 +199,14 @@ void Product<T>::block(int64_t task) const {
     const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
     args.k = p1 - p0;
     args.beta = kb == 0 ? beta : T(1);
-    if (copy_b) fill_b(copied, p0, p1, j0, j1);
+    if (copy_b) copy_b_block(copied, p0, p1, j0, j1);
     args.bs = copy_b ? strip : ldb;
     int64_t finished = panel_row(first);
     for (int64_t panel = first; panel < last; ++panel) {
       const int64_t i0 = panel_row(panel), i1 = panel_row(panel + 1), rows = i1 - i0;
       if (packed_a != nullptr) {
-        args.a = packed_panel(i0, kb);
-        args.as = by_row ? packed_stride : rows;
+        args.a = packed_panel(panel, kb);
+        args.as = panel_rows;
       } else {
         args.a = by_row ? a + i0 * lda + p0 : a + p0 * lda + i0;
         args.as = lda;
@@ -244,18 +243,18 @@ void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t 
   Product<T> product{kernels<T>(), trans_a, trans_b, m, n, std::max<int64_t>(k, 0), alpha, a, lda, b, ldb, beta, c, ldc, epilogue};
   product.plan();
   const int64_t tasks = product.row_blocks * product.column_blocks;
-  const bool in_place = trans_a ? m * k * static_cast<int64_t>(sizeof(T)) <= 16 * 1024
-                                : m == 1 || !conflicts<T>(lda);
-  if (!in_place && product.panels > 1) {
-    // 16 elements of padding keep the rows of a tile in different cache sets.
-    product.packed_stride = ceil_div(ceil_div(k, product.k_blocks), 16) * 16 + 16;
-    product.packed_a = buffer_a.get<T>(product.k_blocks * m * product.packed_stride);
+  int64_t PA=G[6];
+  bool in_place = n <= 2 * product.strip ||
+                        (trans_a ? m * k * static_cast<int64_t>(sizeof(T)) <= 16 * 1024
+                                 : product.panels == 1 || !conflicts<T>(lda));
+  if(PA>=0) in_place=!PA;
+  if (!in_place) {
+    product.packed_size = ceil_div(k, product.k_blocks) * product.panel_rows + product.table.width;
+    product.packed_a = buffer_a.get<T>(product.k_blocks * product.panels * product.packed_size);
     const int64_t panels = product.panels;
     const int64_t parts = tasks == 1 ? 1 : std::min<int64_t>(panels, 16);
     pool.parallel_for(static_cast<int>(parts), [&](int part) {
-      for (int64_t i = split(panels, parts, part); i < split(panels, parts, part + 1); ++i) {
-        product.copy_panel(i);
-      }
+      product.copy_a(split(panels, parts, part), split(panels, parts, part + 1));
     });
   }
   if (tasks == 1 || m * n * k < kParallelFlop / 2) {

@@ -26,25 +26,22 @@ struct Float8 {
   static DELTARULE_INLINE Reg mul(Reg x, Reg y) { return _mm256_mul_ps(x, y); }
   static DELTARULE_INLINE Reg fma(Reg x, Reg y, Reg z) { return _mm256_fmadd_ps(x, y, z); }
 
-  // Four columns of 8 rows at a time: register i takes rows i and i+4.
-  static DELTARULE_INLINE void transpose(T* to, int64_t stride, const T* from, int64_t ld) {
-    for (int g = 0; g < 2; ++g) {
+  // Four columns of 8 rows: register i takes rows i and i+4.
+  static constexpr int kBlock = 4;
+  static DELTARULE_INLINE void transpose(T* to, int64_t strip, const T* const (&rows)[8], int64_t p) {
       Reg x[4];
       unroll<4>(DELTARULE_EACH(i) {
-        const T* const row = from + i * ld + 4 * g;
-        x[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)),
-                                    _mm_loadu_ps(row + 4 * ld), 1);
+        x[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(rows[i] + p)),
+                                    _mm_loadu_ps(rows[i + 4] + p), 1);
       });
       const __m256d ab0 = _mm256_castps_pd(_mm256_unpacklo_ps(x[0], x[1]));
       const __m256d ab1 = _mm256_castps_pd(_mm256_unpackhi_ps(x[0], x[1]));
       const __m256d cd0 = _mm256_castps_pd(_mm256_unpacklo_ps(x[2], x[3]));
       const __m256d cd1 = _mm256_castps_pd(_mm256_unpackhi_ps(x[2], x[3]));
-      T* const out = to + 4 * g * stride;
-      store(out, _mm256_castpd_ps(_mm256_unpacklo_pd(ab0, cd0)));
-      store(out + stride, _mm256_castpd_ps(_mm256_unpackhi_pd(ab0, cd0)));
-      store(out + 2 * stride, _mm256_castpd_ps(_mm256_unpacklo_pd(ab1, cd1)));
-      store(out + 3 * stride, _mm256_castpd_ps(_mm256_unpackhi_pd(ab1, cd1)));
-    }
+      store(to, _mm256_castpd_ps(_mm256_unpacklo_pd(ab0, cd0)));
+      store(to + strip, _mm256_castpd_ps(_mm256_unpackhi_pd(ab0, cd0)));
+      store(to + 2 * strip, _mm256_castpd_ps(_mm256_unpacklo_pd(ab1, cd1)));
+      store(to + 3 * strip, _mm256_castpd_ps(_mm256_unpackhi_pd(ab1, cd1)));
   }
 };
 
@@ -67,17 +64,15 @@ struct Double4 {
   static DELTARULE_INLINE Reg mul(Reg x, Reg y) { return _mm256_mul_pd(x, y); }
   static DELTARULE_INLINE Reg fma(Reg x, Reg y, Reg z) { return _mm256_fmadd_pd(x, y, z); }
 
-  static DELTARULE_INLINE void transpose(T* to, int64_t stride, const T* from, int64_t ld) {
-    for (int g = 0; g < 2; ++g) {
-      Reg x[2];
-      unroll<2>(DELTARULE_EACH(i) {
-        const T* const row = from + i * ld + 2 * g;
-        x[i] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(row)),
-                                    _mm_loadu_pd(row + 2 * ld), 1);
-      });
-      store(to + 2 * g * stride, _mm256_unpacklo_pd(x[0], x[1]));
-      store(to + (2 * g + 1) * stride, _mm256_unpackhi_pd(x[0], x[1]));
-    }
+  static constexpr int kBlock = 2;
+  static DELTARULE_INLINE void transpose(T* to, int64_t strip, const T* const (&rows)[4], int64_t p) {
+    Reg x[2];
+    unroll<2>(DELTARULE_EACH(i) {
+      x[i] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(rows[i] + p)),
+                                  _mm_loadu_pd(rows[i + 2] + p), 1);
+    });
+    store(to, _mm256_unpacklo_pd(x[0], x[1]));
+    store(to + strip, _mm256_unpackhi_pd(x[0], x[1]));
   }
 };
 

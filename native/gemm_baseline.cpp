@@ -38,10 +38,9 @@ struct Vector16 {
   static DELTARULE_INLINE Reg mul(Reg x, Reg y) { return x * y; }
   static DELTARULE_INLINE Reg fma(Reg x, Reg y, Reg z) { return z + x * y; }
 
-  static DELTARULE_INLINE void transpose(T* to, int64_t stride, const T* from, int64_t ld) {
-    for (int p = 0; p < W; ++p) {
-      for (int i = 0; i < W; ++i) to[p * stride + i] = from[i * ld + p];
-    }
+  static constexpr int kBlock = 1;
+  static DELTARULE_INLINE void transpose(T* to, int64_t, const T* const (&rows)[W], int64_t p) {
+    for (int i = 0; i < W; ++i) to[i] = rows[i][p];
   }
 };
 

@@ -39,12 +39,25 @@ DELTARULE_INLINE void tile(const TileArgs<typename V::T>& t) {
     unroll<MR>(DELTARULE_EACH(r) { unroll<NV>(DELTARULE_EACH(v) { acc[u][r][v] = V::zero(); }); });
   });
 
-  const int64_t as = t.as, bs = t.bs;
-  // Rows of a row-major A are reached from every fourth one, to spare address registers.
+  // Rows of a row-major A are reached as base, base + one row, base + two rows from every third one. The
+  // compilers would rather chain additions or spill a pointer per row: hide how the addresses relate.
   constexpr int kBases = ByRow ? (MR + 2) / 3 : 1;
-  const T* a[kBases];
-  unroll<kBases>(DELTARULE_EACH(g) { a[g] = t.a + 3 * g * as; });
+  const char* a[kBases];
+  int64_t one_row = t.as * static_cast<int64_t>(sizeof(T)), two_rows = 2 * one_row;
+  unroll<kBases>(DELTARULE_EACH(g) {
+    a[g] = reinterpret_cast<const char*>(t.a) + 3 * g * one_row;
+    asm("" : "+r"(a[g]));
+  });
+  asm("" : "+r"(one_row));
+  if constexpr (ByRow && MR > 2) asm("" : "+r"(two_rows));
+  const auto element = [&](auto r, int p) __attribute__((always_inline)) {
+    if constexpr (!ByRow) return reinterpret_cast<const T*>(a[0]) + r;
+    const char* const base = a[ByRow ? r / 3 : 0];
+    const char* const row = r % 3 == 0 ? base : base + (r % 3 == 1 ? one_row : two_rows);
+    return reinterpret_cast<const T*>(row) + p;
+  };
   const T* b = t.b;
+  const int64_t bs = t.bs;
 
   const auto step = [&](auto u, int p) __attribute__((always_inline)) {
     R bv[NV];
@@ -57,20 +70,20 @@ DELTARULE_INLINE void tile(const TileArgs<typename V::T>& t) {
     });
     b += bs;
     unroll<MR>(DELTARULE_EACH(r) {
-      const R x = ByRow ? V::broadcast(a[ByRow ? r / 3 : 0] + (r % 3) * as + p) : V::broadcast(a[0] + r);
+      const R x = V::broadcast(element(r, p));
       unroll<NV>(DELTARULE_EACH(v) { acc[u][r][v] = V::fma(x, bv[v], acc[u][r][v]); });
     });
-    if constexpr (!ByRow) a[0] += as;
+    if constexpr (!ByRow) a[0] += one_row;
   };
   constexpr int kStep = KU > 4 ? KU : 4;
   int64_t p = t.k;
   for (; p >= kStep; p -= kStep) {
     unroll<kStep>(DELTARULE_EACH(s) { step(std::integral_constant<int, s % KU>{}, s); });
-    if constexpr (ByRow) unroll<kBases>(DELTARULE_EACH(g) { a[g] += kStep; });
+    if constexpr (ByRow) unroll<kBases>(DELTARULE_EACH(g) { a[g] += kStep * sizeof(T); });
   }
   for (; p > 0; --p) {
     step(std::integral_constant<int, 0>{}, 0);
-    if constexpr (ByRow) unroll<kBases>(DELTARULE_EACH(g) { a[g] += 1; });
+    if constexpr (ByRow) unroll<kBases>(DELTARULE_EACH(g) { a[g] += sizeof(T); });
   }
   unroll<KU - 1>(DELTARULE_EACH(u) {
     unroll<MR>(DELTARULE_EACH(r) {
@@ -79,34 +92,38 @@ DELTARULE_INLINE void tile(const TileArgs<typename V::T>& t) {
   });
 
   const R alpha = V::broadcast(&t.alpha);
-  const auto write = [&](auto beta_kind) __attribute__((always_inline)) {
-    T* c = t.c;
+  // Everything is loaded before anything is stored: a masked store delays every later load that is near.
+  if (t.beta == T(0)) {
+    unroll<MR>(DELTARULE_EACH(r) {
+      unroll<NV>(DELTARULE_EACH(v) { acc[0][r][v] = V::mul(alpha, acc[0][r][v]); });
+    });
+  } else {
     const R beta = V::broadcast(&t.beta);
+    const T* c = t.c;
     unroll<MR>(DELTARULE_EACH(r) {
       unroll<NV>(DELTARULE_EACH(v) {
-        constexpr bool kWhole = Full || v + 1 < NV;
-        R sum = V::mul(alpha, acc[0][r][v]);
-        if constexpr (beta_kind != 0) {
-          R old = kWhole ? V::load(c + v * V::W) : V::load(c + v * V::W, mask);
-          if constexpr (beta_kind == 2) old = V::mul(beta, old);
-          sum = V::add(old, sum);
-        }
-        if constexpr (kWhole) {
-          V::store(c + v * V::W, sum);
+        R old;
+        if constexpr (Full || v + 1 < NV) {
+          old = V::load(c + v * V::W);
         } else {
-          V::store(c + v * V::W, sum, mask);
+          old = V::load(c + v * V::W, mask);
         }
+        acc[0][r][v] = V::fma(beta, old, V::mul(alpha, acc[0][r][v]));
       });
       c += t.cs;
     });
-  };
-  if (t.beta == T(0)) {
-    write(std::integral_constant<int, 0>{});
-  } else if (t.beta == T(1)) {
-    write(std::integral_constant<int, 1>{});
-  } else {
-    write(std::integral_constant<int, 2>{});
   }
+  T* c = t.c;
+  unroll<MR>(DELTARULE_EACH(r) {
+    unroll<NV>(DELTARULE_EACH(v) {
+      if constexpr (Full || v + 1 < NV) {
+        V::store(c + v * V::W, acc[0][r][v]);
+      } else {
+        V::store(c + v * V::W, acc[0][r][v], mask);
+      }
+    });
+    c += t.cs;
+  });
 }
 
 template <class V, int MR, int NV, int KU, bool ByRow>
@@ -132,21 +149,41 @@ constexpr void fill(typename KernelTable<typename V::T>::Kernel (&row)[kMaxRows]
   }(std::make_integer_sequence<int, MaxRows>{});
 }
 
-// to[p * stride + j] = from[j * ld + p]: blocks of W x W in registers, the edges one by one.
+static int PFD = 8;
+// See KernelTable. The rows are read ahead: they are often far apart and not in cache.
 template <class V>
-void transpose(typename V::T* to, int64_t stride, const typename V::T* from, int64_t ld,
-               int64_t columns, int64_t k) {
-  using T = typename V::T;
-  constexpr int64_t W = V::W;
-  for (int64_t j = 0; j < stride; j += W) {
-    const int64_t live = columns - j < W ? columns - j : W;
-    int64_t p = 0;
-    if (live == W) {
-      for (; p + W <= k; p += W) V::transpose(to + p * stride + j, stride, from + j * ld + p, ld);
+void copy(typename V::T* to, int64_t strip, int64_t apart, const typename V::T* from, int64_t ld,
+          int64_t columns, int64_t k) {
+  for (int64_t p = 0; p < k; ++p, to += strip, from += ld) {
+    typename V::T* out = to;
+    for (int64_t j = 0; j < columns; j += strip, out += apart) {
+      const int64_t run = columns - j < strip ? columns - j : strip;
+      int64_t i = 0;
+      for (; i + V::W <= run; i += V::W) {
+        __builtin_prefetch(from + PFD * ld + j + i);
+        V::store(out + i, V::load(from + j + i));
+      }
+      if (i < run) {
+        const typename V::Mask rest = V::mask(static_cast<int>(run - i));
+        V::store(out + i, V::load(from + j + i, rest), rest);
+      }
     }
+  }
+}
+
+// See KernelTable: blocks in registers. Lanes beyond the last column repeat it; they fall on the next
+// step of k, which is written later, since the last block of columns comes first, or into the slack.
+template <class V>
+void transpose(typename V::T* to, int64_t strip, const typename V::T* from, int64_t ld,
+               int64_t columns, int64_t k) {
+  for (int64_t j = (columns - 1) / V::W * V::W; j >= 0; j -= V::W) {
+    const int64_t last = columns - j < V::W ? columns - j - 1 : V::W - 1;
+    const typename V::T* rows[V::W];
+    for (int64_t i = 0; i < V::W; ++i) rows[i] = from + (j + (i < last ? i : last)) * ld;
+    int64_t p = 0;
+    for (; p + V::kBlock <= k; p += V::kBlock) V::transpose(to + p * strip + j, strip, rows, p);
     for (; p < k; ++p) {
-      T* const out = to + p * stride + j;
-      for (int64_t i = 0; i < W; ++i) out[i] = i < live ? from[(j + i) * ld + p] : T(0);
+      for (int64_t i = 0; i <= last; ++i) to[p * strip + j + i] = rows[i][p];
     }
   }
 }
@@ -167,6 +204,7 @@ constexpr KernelTable<typename V::T> make_table() {
   fill<V, Rows2, 2, false>(table.by_step[1]);
   fill<V, Rows4, 4, false>(table.by_step[2]);
   fill<V, Rows8, 8, false>(table.by_step[3]);
+  table.copy = &copy<V>;
   table.transpose = &transpose<V>;
   return table;
 }

@@ -28,8 +28,13 @@ struct KernelTable {
   int max_rows[kWidths];   // tallest tile for each number of vectors
   Kernel by_row[kWidths][kMaxRows];   // A row-major; [log2(vectors)][rows - 1], null above max_rows
   Kernel by_step[kWidths][kMaxRows];  // A transposed or packed: the rows of one k lie side by side
-  // to[p * stride + j] = from[j * ld + p] for p < k, j < columns; zero for columns <= j < stride.
-  void (*transpose)(T* to, std::int64_t stride, const T* from, std::int64_t ld, std::int64_t columns,
+  // Cuts rows into strips of `strip` elements that lie `apart` from each other:
+  // to[j / strip * apart + p * strip + j % strip] = from[p * ld + j] for p < k, j < columns.
+  void (*copy)(T* to, std::int64_t strip, std::int64_t apart, const T* from, std::int64_t ld,
+               std::int64_t columns, std::int64_t k);
+  // One strip of a transposed matrix: to[p * strip + j] = from[j * ld + p] for p < k, j < columns. May
+  // write up to `width` elements more behind each row of the strip.
+  void (*transpose)(T* to, std::int64_t strip, const T* from, std::int64_t ld, std::int64_t columns,
                     std::int64_t k);
 };
 
