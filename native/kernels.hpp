@@ -12,7 +12,6 @@ enum class Store : int {
   scaled,     // C = alpha S
   add,        // C += alpha S
   momentum,   // V = mu V + alpha S; C += V
-  nesterov,   // V = mu V + alpha S; C += mu V + alpha S
 };
 
 // C (m, n) from A (m, k) and B (k, n), row-major. n, ldb, ldc are multiples of the vector length

@@ -3,10 +3,15 @@
 
 #include "losses.hpp"
 #include "products.hpp"
-#include "tiny.hpp"
 #include "update.hpp"
 
 namespace deltarule::DELTARULE_LEVEL {
+
+// In tiny.hpp, compiled apart: it takes a while.
+template <class T>
+bool tiny_fits(int64_t n_in, int64_t n_hidden, int64_t n_out, Act hidden);
+template <class T>
+int64_t tiny_steps(TinyRun<T>& run);
 
 template <class T>
 const Kernels<T>& table() {

@@ -236,7 +236,7 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
 // Plain SGD and momentum need no gradient of their own: the product adds into the parameters.
 template <class T>
 bool Network<T>::plain(const RunSpec<T>& run) {
-  return run.optimizer.kind == OptimizerKind::sgd && run.l1 == 0 && run.l2 == 0 && run.clip_norm == 0;
+  return run.optimizer.kind == OptimizerKind::sgd && !run.optimizer.nesterov && run.l1 == 0 && run.l2 == 0 && run.clip_norm == 0;
 }
 
 // Plain SGD after a sparse batch: the other rows of W_1 have no gradient.

@@ -26,7 +26,6 @@ struct Tail {
   const T* a = nullptr;    // backward: f(z)
   int64_t ld = 0;          // of slope and a
   T* parameters = nullptr;  // momentum: what the velocity moves
-  T mu = 0, alpha = 0;
 };
 
 template <class T>
@@ -190,8 +189,7 @@ void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const 
   if (!by_gemm(layer, batch.rows)) {
     Product<T> p{layer.rows(), layer.ld, batch.rows, before.data() - (layer.bias ? 1 : 0), 1, before.ld,
                  d.data(), d.ld, direct ? layer.block : layer.grad, layer.ld};
-    p.store = velocity ? (run->optimizer.nesterov ? Store::nesterov : Store::momentum)
-                       : (direct || !begins ? Store::add : Store::scaled);
+    p.store = velocity ? Store::momentum : direct || !begins ? Store::add : Store::scaled;
     p.alpha = alpha;
     p.mu = mu;
     p.velocity = layer.first;
@@ -205,12 +203,7 @@ void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const 
     if (velocity) {
       kernels_.scale(mu, layer.first, n);
       kernels_.axpy(T(1), sums, layer.first, n);
-      if (run->optimizer.nesterov) {
-        kernels_.axpy(mu, layer.first, layer.block, n);
-        kernels_.axpy(T(1), sums, layer.block, n);
-      } else {
-        kernels_.axpy(T(1), layer.first, layer.block, n);
-      }
+      kernels_.axpy(T(1), layer.first, layer.block, n);
     } else {
       T* into = direct ? layer.block : layer.grad;
       if (!direct && begins) std::memset(into, 0, static_cast<std::size_t>(n) * sizeof(T));

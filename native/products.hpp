@@ -85,10 +85,9 @@ void tile(const Product<T>& p, int64_t i, int64_t j) {
       unroll<M>([&](auto m) {
         unroll<N>([&](auto n) {
           const int64_t at = m * ldc + n * kLanes<T>;
-          const Vec<T> step = alpha * s[m * N + n];
-          const Vec<T> v = mu * load(velocity + at) + step;
+          const Vec<T> v = mu * load(velocity + at) + alpha * s[m * N + n];
           store<T>(velocity + at, v);
-          store<T>(c + at, load(c + at) + (p.store == Store::nesterov ? mu * v + step : v));
+          store<T>(c + at, load(c + at) + v);
         });
       });
     }

@@ -155,8 +155,8 @@ DELTARULE_INLINE Vec<T> with_sign(Vec<T> magnitude, Vec<T> sign) {
 template <class T>
 DELTARULE_INLINE Vec<T> sqrt(Vec<T> x) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_sqrt_ps((__m512)x);
-  else return (Vec<T>)_mm512_sqrt_pd((__m512d)x);
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
+  else return (Vec<T>)_mm512_maskz_sqrt_pd(0xff, (__m512d)x);
 #elif defined(__AVX2__)
   if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_sqrt_ps((__m256)x);
   else return (Vec<T>)_mm256_sqrt_pd((__m256d)x);

@@ -6,7 +6,7 @@
 
 namespace deltarule::DELTARULE_LEVEL {
 
-constexpr int64_t kTinyInputs = 8, kTinyOutputs = 4, kTinyVectors = kBytes == 64 ? 2 : 4;
+constexpr int64_t kTinyInputs = 4, kTinyHidden = 16, kTinyOutputs = 4;
 
 // The total of each aligned group of `Width` lanes, in every lane of the group.
 template <int Shift, class T, int... I>
@@ -139,26 +139,21 @@ int64_t tiny_loop(TinyRun<T>& run) {
 
 template <class T, Act K, int Inputs, int Outputs>
 int64_t tiny_by_hidden(TinyRun<T>& run) {
-  if constexpr (kLanes<T> >= 4) {
-    if (run.n_hidden <= 4) return tiny_loop<T, K, Inputs, Outputs, 1, 4>(run);
-  }
-  if (run.n_hidden <= kLanes<T>) return tiny_loop<T, K, Inputs, Outputs, 1, kLanes<T>>(run);
-  if (run.n_hidden <= 2 * kLanes<T>) return tiny_loop<T, K, Inputs, Outputs, 2, kLanes<T>>(run);
-  return tiny_loop<T, K, Inputs, Outputs, kTinyVectors, kLanes<T>>(run);
+  constexpr int L = kLanes<T>;
+  if (run.n_hidden <= 4) return tiny_loop<T, K, Inputs, Outputs, (L < 4 ? 4 / L : 1), (L < 4 ? L : 4)>(run);
+  return tiny_loop<T, K, Inputs, Outputs, (L < kTinyHidden ? kTinyHidden / L : 1), L>(run);
 }
 template <class T, Act K>
 int64_t tiny_by_shape(TinyRun<T>& run) {
   if (run.n_in <= 2)
     return run.n_out == 1 ? tiny_by_hidden<T, K, 2, 1>(run) : tiny_by_hidden<T, K, 2, 4>(run);
-  if (run.n_in <= 4)
-    return run.n_out == 1 ? tiny_by_hidden<T, K, 4, 1>(run) : tiny_by_hidden<T, K, 4, 4>(run);
-  return run.n_out == 1 ? tiny_by_hidden<T, K, 8, 1>(run) : tiny_by_hidden<T, K, 8, 4>(run);
+  return run.n_out == 1 ? tiny_by_hidden<T, K, 4, 1>(run) : tiny_by_hidden<T, K, 4, 4>(run);
 }
 
 // Squared error with linear outputs.
 template <class T>
 bool tiny_fits(int64_t n_in, int64_t n_hidden, int64_t n_out, Act hidden) {
-  return n_in <= kTinyInputs && n_hidden <= kTinyVectors * kLanes<T> && n_out <= kTinyOutputs &&
+  return n_in <= kTinyInputs && n_hidden <= kTinyHidden && n_out <= kTinyOutputs &&
          (hidden == Act::sigmoid || hidden == Act::tanh || hidden == Act::relu);
 }
 template <class T>

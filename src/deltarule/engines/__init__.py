@@ -9,7 +9,13 @@ from deltarule.network import Network
 
 __all__ = ["Engine", "Run", "Steps", "engine_names", "get_engine"]
 
-_ENGINES: dict[str, Engine] = {"reference": ReferenceEngine()}
+_ENGINES: dict[str, Engine] = {"reference": ReferenceEngine()}  # the fastest last
+try:
+    from deltarule.engines.native import NativeEngine
+except ImportError:  # built without the extension: everything still runs, on the reference
+    pass
+else:
+    _ENGINES["native"] = NativeEngine()
 
 
 def engine_names() -> list[str]:

@@ -57,6 +57,8 @@ class Run:
     seed: int = 0
     stop: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1, dtype=np.uint8))
     """stop[0] != 0 asks the engine to return after the batch that it is in."""
+    cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What an engine keeps between the stretches of this run, under its name."""
 
 
 @dataclass

@@ -1,0 +1,71 @@
+"""Types of the compiled core (see native/binding.cpp)."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+class NetworkSpec:
+    def __init__(
+        self,
+        sizes: list[int],
+        activations: list[int],
+        parameters: list[float],
+        bias: list[bool],
+        loss: int,
+        loss_parameter: float,
+    ) -> None: ...
+
+class OptimizerSpec:
+    def __init__(
+        self,
+        kind: int,
+        momentum: float,
+        nesterov: bool,
+        rho: float,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        weight_decay: float,
+    ) -> None: ...
+
+class _Network:
+    def __init__(self, spec: NetworkSpec, rows: int, dropout: list[float]) -> None: ...
+    def gradients(
+        self,
+        theta: NDArray[Any],
+        x: Any,
+        y: NDArray[Any],
+        weight: NDArray[Any] | None,
+        gradient: NDArray[Any],
+    ) -> float: ...
+    def steps(
+        self,
+        theta: NDArray[Any],
+        x: Any,
+        y: NDArray[Any],
+        weight: NDArray[Any] | None,
+        batch_size: int,
+        optimizer: OptimizerSpec,
+        first_moment: NDArray[Any] | None,
+        second_moment: NDArray[Any] | None,
+        steps_before: int,
+        l1: float,
+        l2: float,
+        clip_norm: float,
+        seed: int,
+        stop: NDArray[Any],
+        order: NDArray[Any],
+        rates: NDArray[Any],
+        first: int,
+        last: int,
+    ) -> tuple[float, float, int, int, list[float]]: ...
+
+class Network32(_Network): ...
+class Network64(_Network): ...
+
+def predict(
+    spec: NetworkSpec, theta: NDArray[Any], x: Any, scores: bool, out: NDArray[Any]
+) -> None: ...
+def cpu_level() -> str: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...

@@ -1,0 +1,179 @@
+"""The compiled engine: a thin layer over the C++ core (`deltarule._core`), which does all the maths.
+
+It gives the reference engine's numbers to rounding, for every registered activation, loss and
+optimizer; networks with own Python functions stay with the reference.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import _core
+from deltarule.engines.base import Run, Steps
+from deltarule.errors import SpecError
+from deltarule.losses import Loss
+from deltarule.network import Network
+from deltarule.optimizers import Optimizer
+from deltarule.params import Array
+
+# In the order of the enums of native/spec.hpp.
+_ACTIVATIONS = (
+    "identity sigmoid tanh relu leaky_relu elu selu gelu silu softplus softsign mish exp softmax"
+).split()
+_LOSSES = "squared_error log_loss cross_entropy absolute_error huber quantile poisson".split()
+_OPTIMIZERS = "sgd adagrad rmsprop adam adamw".split()
+_SETTINGS = {
+    "momentum": 0.0,
+    "nesterov": False,
+    "rho": 0.0,
+    "beta_1": 0.0,
+    "beta_2": 0.0,
+    "epsilon": 0.0,
+    "weight_decay": 0.0,
+}
+_SECONDS_BETWEEN_SIGNALS = 0.05
+
+
+def _number(name: str, names: list[str]) -> int:
+    """Where "leaky_relu(0.2)" stands in a list that holds "leaky_relu"."""
+    return names.index(name.partition("(")[0])
+
+
+@lru_cache(maxsize=256)
+def _spec(
+    sizes: tuple[int, ...], activations: tuple[Any, ...], bias: tuple[bool, ...], loss: Loss
+) -> _core.NetworkSpec:
+    return _core.NetworkSpec(
+        list(sizes),
+        [_number(f.name, _ACTIVATIONS) for f in activations],
+        [f.parameter or 0.0 for f in activations],
+        list(bias),
+        _number(loss.name, _LOSSES),
+        loss.parameter or 0.0,
+    )
+
+
+def _spec_of(net: Network) -> _core.NetworkSpec:
+    return _spec(net.sizes, net.activations, net.bias, net.loss)
+
+
+def _laid_out(net: Network, rows: int, dropout: list[float]) -> Any:
+    kind = _core.Network32 if net.dtype == np.float32 else _core.Network64
+    return kind(_spec_of(net), rows, dropout)
+
+
+def _samples(X: Any, dtype: np.dtype[Any]) -> Any:
+    """X as the core takes it: a dense array, or the three arrays of a CSR matrix."""
+    if isinstance(X, np.ndarray):
+        return np.ascontiguousarray(X, dtype=dtype)
+    return (
+        np.ascontiguousarray(X.data, dtype=dtype),
+        np.ascontiguousarray(X.indices, dtype=np.int64),
+        np.ascontiguousarray(X.indptr, dtype=np.int64),
+    )
+
+
+def _optimizer(optimizer: Optimizer) -> _core.OptimizerSpec:
+    settings = {name: getattr(optimizer, name, none) for name, none in _SETTINGS.items()}
+    return _core.OptimizerSpec(_OPTIMIZERS.index(optimizer.name), **settings)
+
+
+class _Prepared:
+    """What one Run needs in the core, made once."""
+
+    def __init__(self, run: Run) -> None:
+        if run.optimizer.name not in _OPTIMIZERS:
+            raise SpecError(f"the native engine takes no steps with {run.optimizer!r}")
+        self.net = _laid_out(run.net, run.batch_size, list(run.dropout))
+        self.samples = _samples(run.X, run.net.dtype)
+        self.optimizer = _optimizer(run.optimizer)
+        self.batches_between_signals = 1
+
+
+class NativeEngine:
+    """See `base.Engine`; float32 and float64, every registered activation and loss."""
+
+    name = "native"
+
+    def supports(self, net: Network) -> bool:
+        return net.loss.registered and all(f.registered for f in net.activations)
+
+    def predict(self, net: Network, X: Any) -> Array:
+        return self._outputs(net, X, scores=False)
+
+    def scores(self, net: Network, X: Any) -> Array:
+        return self._outputs(net, X, scores=True)
+
+    def _outputs(self, net: Network, X: Any, *, scores: bool) -> Array:
+        out = np.empty((X.shape[0], net.sizes[-1]), dtype=net.dtype)
+        _core.predict(_spec_of(net), net.theta, _samples(X, net.dtype), scores, out)
+        return out
+
+    def gradients(
+        self, net: Network, X: Any, Y: Array, sample_weight: Array | None
+    ) -> tuple[float, Array]:
+        gradient = np.empty_like(net.theta)
+        laid_out = _laid_out(net, len(Y), [])
+        samples = _samples(X, net.dtype)
+        loss = laid_out.gradients(net.theta, samples, Y, sample_weight, gradient)
+        return loss, gradient
+
+    def steps(
+        self,
+        run: Run,
+        order: NDArray[np.int64],
+        rates: NDArray[np.float64],
+        first: int,
+        last: int,
+    ) -> Steps:
+        if "native" not in run.cache:
+            run.cache["native"] = _Prepared(run)
+        prepared: _Prepared = run.cache["native"]
+        total = Steps(0.0, 0.0, 0)
+        moments = [run.state[name] for name in run.state if name != "t"] + [None, None]
+        while first < last:
+            # Back to Python often enough for a Ctrl-C to be heard.
+            until = min(last, first + prepared.batches_between_signals)
+            start = time.perf_counter()
+            loss_sum, weight_sum, done, bad_batch, norms = prepared.net.steps(
+                run.net.theta,
+                prepared.samples,
+                run.Y,
+                run.sample_weight,
+                run.batch_size,
+                prepared.optimizer,
+                moments[0],
+                moments[1],
+                run.state["t"],
+                run.l1,
+                run.l2,
+                0.0 if run.clip_norm is None else run.clip_norm,
+                run.seed & 0xFFFFFFFFFFFFFFFF,
+                run.stop,
+                order,
+                rates,
+                first,
+                until,
+            )
+            run.state["t"] += done
+            total.loss_sum += loss_sum
+            total.weight_sum += weight_sum
+            total.done += done
+            if first == 0 and done:
+                total.gradient_norms = np.array(norms)
+            if bad_batch >= 0:
+                total.bad_batch = bad_batch
+                break
+            if run.stop[0]:
+                break
+            per_batch = (time.perf_counter() - start) / (until - first)
+            prepared.batches_between_signals = max(
+                1, min(int(_SECONDS_BETWEEN_SIGNALS / per_batch), 8 * (until - first))
+            )
+            first = until
+        return total
