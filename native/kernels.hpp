@@ -14,6 +14,15 @@ enum class Store : int {
   momentum,   // V = mu V + alpha S; C += V
 };
 
+// Rows of a matrix that will be read soon: an update asks for them, a few lines with each tile.
+template <class T>
+struct Ahead {
+  const T* x = nullptr;
+  int64_t ld = 0;
+  const int64_t* order = nullptr;
+  int64_t rows = 0;
+};
+
 // C (m, n) from A (m, k) and B (k, n), row-major. n, ldb, ldc are multiples of the vector length
 // (rows are padded with zeros); A is read element by element, with any strides, one of them 1.
 template <class T>
@@ -30,6 +39,7 @@ struct Product {
   T alpha = 1;
   T mu = 0;
   T* velocity = nullptr;  // laid out as C
+  Ahead<T> ahead = {};    // not for Store::set
 };
 
 // A block of rows whose elements are treated alike; columns need not fill whole vectors.
@@ -108,6 +118,9 @@ struct Kernels {
 
   // y += alpha x, any n.
   void (*axpy)(T alpha, const T* x, T* y, int64_t n);
+
+  // The rows x[order[i]] side by side.
+  void (*gather)(const T* x, int64_t ldx, const int64_t* order, const Rows<T>& out);
 
   // The dropout factors of a layer, as dropout.py defines them, element by element from `first`.
   void (*dropout)(double rate, std::uint64_t key, std::uint64_t first, const Rows<T>& out);

@@ -19,7 +19,7 @@ const Kernels<T>& table() {
       kLanes<T>,         product<T>,     transpose<T>,      row_times_matrix<T>, rows_dot_rows<T>,
       column_sums<T>,    activate<T>,    times_slope<T>,    multiply<T>,         output_delta<T>,
       softmax<T>,        update<T>,      penalize<T>,       sum_of_squares<T>,   scale<T>,
-      axpy<T>,           dropout<T>,     tiny_fits<T>,      tiny_steps<T>};
+      axpy<T>,           gather<T>,      dropout<T>,        tiny_fits<T>,         tiny_steps<T>};
   return kernels;
 }
 

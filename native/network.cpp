@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <numeric>
 
 #include "workspace.hpp"
 
@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kChunk = 1024;        // rows of a batch that are held at once
 constexpr int64_t kPacked = 64 * 1024;  // weights up to which a layer is copied to padded rows
+constexpr int64_t kAhead = 64 * 1024;   // elements of the next batch that are asked for ahead
 constexpr int64_t kParallelUpdate = 1 << 18;
 
 std::uint64_t mix(std::uint64_t x) {
@@ -150,9 +151,11 @@ double Network<T>::gradients(const T* theta, const Samples<T>& samples, const T*
   for (int64_t i = 0; i < samples.rows; ++i) weight_sum += sample_weight ? double(sample_weight[i]) : 1.0;
   const double share = weight_sum > 0 ? 1.0 / weight_sum : 0.0;
   double loss = 0;
+  std::vector<int64_t> order(static_cast<std::size_t>(chunk_));
   for (int64_t start = 0; start < samples.rows; start += chunk_) {
-    const Batch batch{&samples, targets, sample_weight, nullptr, start,
-                      std::min(chunk_, samples.rows - start), 0, start, 0};
+    const int64_t rows = std::min(chunk_, samples.rows - start);
+    std::iota(order.begin(), order.begin() + rows, start);
+    const Batch batch{&samples, targets, sample_weight, order.data(), rows, 0, start, 0};
     loss += forward_backward(batch, Mode::gradient, nullptr, T(share), start == 0);
   }
   for (std::size_t l = 1; l < layers_.size(); ++l)
@@ -192,7 +195,8 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
     }
     const int64_t start = k * run.batch_size;
     const int64_t rows = std::min(run.batch_size, count - start);
-    if (!step(run, order + start, rows, rates[k], k, result)) {
+    const int64_t next = k + 1 < last ? std::min(run.batch_size, count - start - rows) : 0;
+    if (!step(run, order + start, rows, next, rates[k], k, result)) {
       result.bad_batch = k;
       break;
     }
@@ -205,8 +209,8 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
 
 // One batch; false if its loss is not finite (nothing is applied then).
 template <class T>
-bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows, double rate, int64_t k,
-                      StretchResult& result) {
+bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
+                      double rate, int64_t k, StretchResult& result) {
   const int64_t done_before = run.steps_before + result.done;
   double weight_sum = static_cast<double>(rows);
   if (run.sample_weight != nullptr) {
@@ -218,8 +222,10 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
   double loss = 0;
   if (!direct) need_gradients();
   for (int64_t start = 0; start < rows; start += chunk_) {
-    const Batch batch{&run.samples, run.targets, run.sample_weight, order + start, 0,
-                      std::min(chunk_, rows - start), run.seed, start, done_before};
+    Batch batch{&run.samples, run.targets, run.sample_weight, order + start,
+                std::min(chunk_, rows - start), run.seed, start, done_before};
+    if (direct && next_rows * spec_.sizes[0] <= kAhead)
+      batch.ahead = {run.samples.dense, spec_.sizes[0], order + rows, next_rows};
     if (direct) loss += forward_backward(batch, Mode::direct, &run, T(-rate * share), true);
     else loss += forward_backward(batch, Mode::gradient, &run, T(share), start == 0);
     if (!std::isfinite(loss)) return false;

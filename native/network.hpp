@@ -74,14 +74,12 @@ class Network {
     const Samples<T>* samples;
     const T* targets;
     const T* sample_weight;
-    const int64_t* order;  // the rows; nullptr: first, first + 1, ...
-    int64_t first;
+    const int64_t* order;  // the rows
     int64_t rows;
     std::uint64_t seed;  // of the dropout masks
     int64_t offset;      // rows of the batch before these
     int64_t step;        // optimizer steps done before
-
-    int64_t row(int64_t i) const { return order == nullptr ? first + i : order[i]; }
+    Ahead<T> ahead = {};  // rows of the next batch
   };
   // What becomes of the gradient: added straight into the parameters, or kept.
   enum class Mode { direct, gradient };
@@ -93,8 +91,8 @@ class Network {
   void load_parameters(const T* theta, bool moments, const RunSpec<T>* run);
   void store_parameters(const RunSpec<T>& run);
   void need_gradients();
-  bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, double rate, int64_t k,
-            StretchResult& result);
+  bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows, double rate,
+            int64_t k, StretchResult& result);
   void update_touched(const RunSpec<T>& run, double rate);
   void apply(const RunSpec<T>& run, double rate, int64_t t, double* norms);
 

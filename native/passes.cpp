@@ -68,14 +68,11 @@ template <class T>
 void Network<T>::gather(const Batch& batch) {
   Workspace<T>& s = *space_;
   const int64_t n_in = spec_.sizes.front(), n_out = spec_.sizes.back();
-  for (int64_t i = 0; i < batch.rows; ++i) {
-    const int64_t row = batch.row(i);
-    if (!sparse_)
-      std::memcpy(s.a[0].row(i), batch.samples->dense + row * n_in,
-                  static_cast<std::size_t>(n_in) * sizeof(T));
-    std::memcpy(s.targets.row(i), batch.targets + row * n_out, static_cast<std::size_t>(n_out) * sizeof(T));
-    if (batch.sample_weight != nullptr) s.weights[i] = batch.sample_weight[row];
-  }
+  if (!sparse_)
+    kernels_.gather(batch.samples->dense, n_in, batch.order, {s.a[0].data(), batch.rows, n_in, s.a[0].ld});
+  kernels_.gather(batch.targets, n_out, batch.order, {s.targets.data(), batch.rows, n_out, s.targets.ld});
+  if (batch.sample_weight != nullptr)
+    for (int64_t i = 0; i < batch.rows; ++i) s.weights[i] = batch.sample_weight[batch.order[i]];
 }
 
 // Applies the dropout mask of a_l, and puts it into the slopes.
@@ -130,7 +127,7 @@ void Network<T>::sparse_forward(const Batch& batch) {
     T* z = here.row(i);
     if (layer.bias) std::memcpy(z, layer.b(), static_cast<std::size_t>(layer.out) * sizeof(T));
     else std::memset(z, 0, static_cast<std::size_t>(layer.out) * sizeof(T));
-    const int64_t row = batch.row(i);
+    const int64_t row = batch.order[i];
     for (int64_t e = x.starts[row]; e < x.starts[row + 1]; ++e) {
       const T value = x.values[e] * kept(rate, key, (batch.offset + i) * layer.in + x.indices[e]);
       if (value != 0) kernels_.axpy(value, layer.W() + x.indices[e] * layer.ld, z, layer.out);
@@ -193,6 +190,7 @@ void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const 
     p.alpha = alpha;
     p.mu = mu;
     p.velocity = layer.first;
+    if (l == 1) p.ahead = batch.ahead;
     return kernels_.product(p);
   }
   // The bias, as the sum of the deltas.
@@ -245,7 +243,7 @@ void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T 
   for (int64_t i = 0; i < batch.rows; ++i) {
     const T* delta = d.row(i);
     if (layer.bias) kernels_.axpy(alpha, delta, layer.grad, layer.out);
-    const int64_t row = batch.row(i);
+    const int64_t row = batch.order[i];
     for (int64_t e = x.starts[row]; e < x.starts[row + 1]; ++e) {
       const int64_t j = x.indices[e];
       const T value = x.values[e] * kept(dropout_[0], key, (batch.offset + i) * layer.in + j);

@@ -103,13 +103,38 @@ DELTARULE_INLINE void tile_of(int64_t rows, const Product<T>& p, int64_t i, int6
   tile<T, M, N, RowsOfA>(p, i, j);
 }
 
+// Spreads the requests for p.ahead evenly over the tiles of a product.
+template <class T>
+class Prefetcher {
+ public:
+  Prefetcher(const Product<T>& p, int64_t tiles) : ahead_(p.ahead) {
+    if (ahead_.rows > 0) per_tile_ = (ahead_.rows * ((ahead_.ld + kLine - 1) / kLine) + tiles - 1) / tiles;
+  }
+  void next_tile() {
+    for (int64_t i = 0; i < per_tile_ && row_ < ahead_.rows; ++i) {
+      __builtin_prefetch(ahead_.x + ahead_.order[row_] * ahead_.ld + column_, 0, 2);
+      column_ += kLine;
+      if (column_ >= ahead_.ld) {
+        column_ = 0;
+        ++row_;
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 64 / sizeof(T);
+  Ahead<T> ahead_;
+  int64_t per_tile_ = 0, row_ = 0, column_ = 0;
+};
+
 // All rows of one column of tiles, in pieces of nearly equal height: 10 rows are 10, 13 are 7 + 6.
 template <class T, int M, int N, bool RowsOfA>
-void tile_column(const Product<T>& p, int64_t j) {
+void tile_column(const Product<T>& p, int64_t j, Prefetcher<T>& ahead) {
   const int64_t pieces = (p.m + M - 1) / M, height = p.m / pieces, higher = p.m % pieces;
   int64_t i = 0;
   for (int64_t t = 0; t < pieces; ++t) {
     const int64_t rows = height + (t < higher ? 1 : 0);
+    if constexpr (!RowsOfA) ahead.next_tile();
     tile_of<T, M, N, RowsOfA>(rows, p, i, j);
     i += rows;
   }
@@ -119,11 +144,12 @@ template <class T, bool RowsOfA>
 DELTARULE_INLINE void tile_columns(const Product<T>& p) {
   constexpr int L = kLanes<T>;
   constexpr int rows1 = RowsOfA ? kRows1 : kUpdateRows, rows2 = RowsOfA ? kRows2 : kUpdateRows;
+  Prefetcher<T> ahead(p, (p.m + rows2 - 1) / rows2 * ((p.n + 2 * L - 1) / (2 * L)));
   int64_t j = 0;
   if (p.m <= kRows4)
-    for (; j + 4 * L <= p.n; j += 4 * L) tile_column<T, kRows4, 4, RowsOfA>(p, j);
-  for (; j + 2 * L <= p.n; j += 2 * L) tile_column<T, rows2, 2, RowsOfA>(p, j);
-  for (; j < p.n; j += L) tile_column<T, rows1, 1, RowsOfA>(p, j);
+    for (; j + 4 * L <= p.n; j += 4 * L) tile_column<T, kRows4, 4, RowsOfA>(p, j, ahead);
+  for (; j + 2 * L <= p.n; j += 2 * L) tile_column<T, rows2, 2, RowsOfA>(p, j, ahead);
+  for (; j < p.n; j += L) tile_column<T, rows1, 1, RowsOfA>(p, j, ahead);
 }
 
 template <class T>

@@ -130,14 +130,27 @@ DELTARULE_INLINE Vec<T> keep(Ints<T> mask, Vec<T> v) {
 }
 
 // In these two a NaN in the second operand comes through (as in NumPy's maximum and minimum).
-template <class T>
-DELTARULE_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
-  return a > b ? a : b;
-}
-template <class T>
-DELTARULE_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
-  return a < b ? a : b;
-}
+#define DELTARULE_BINARY(name, comparison)                                                      \
+  template <class T>                                                                            \
+  DELTARULE_INLINE Vec<T> name(Vec<T> a, Vec<T> b) {                                            \
+    DELTARULE_NATIVE(name, a, b)                                                                \
+    return a comparison b ? a : b;                                                              \
+  }
+#if defined(__AVX512F__)
+#define DELTARULE_NATIVE(name, a, b)                                                            \
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_##name##_ps(0xffff, (__m512)a, (__m512)b); \
+  else return (Vec<T>)_mm512_maskz_##name##_pd(0xff, (__m512d)a, (__m512d)b);
+#elif defined(__AVX2__)
+#define DELTARULE_NATIVE(name, a, b)                                                            \
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_##name##_ps((__m256)a, (__m256)b);        \
+  else return (Vec<T>)_mm256_##name##_pd((__m256d)a, (__m256d)b);
+#else
+#define DELTARULE_NATIVE(name, a, b)
+#endif
+DELTARULE_BINARY(max, >)
+DELTARULE_BINARY(min, <)
+#undef DELTARULE_BINARY
+#undef DELTARULE_NATIVE
 
 template <class T>
 DELTARULE_INLINE Ints<T> sign_bit() {

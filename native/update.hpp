@@ -120,6 +120,25 @@ void column_sums(const Rows<T>& x, T factor, T* out) {
   }
 }
 
+// Rows of `x` into `out`, asking for each a few rows ahead: shuffled rows are seldom in a cache.
+template <class T>
+void gather(const T* x, int64_t ldx, const int64_t* order, const Rows<T>& out) {
+  constexpr int64_t ahead = 4;
+  constexpr int64_t line = 64 / sizeof(T);
+  const int64_t whole = out.columns / kLanes<T> * kLanes<T>;
+  const int rest = static_cast<int>(out.columns - whole);
+  for (int64_t r = 0; r < out.rows; ++r) {
+    if (r + ahead < out.rows) {
+      const T* next = x + order[r + ahead] * ldx;
+      for (int64_t c = 0; c < out.columns; c += line) __builtin_prefetch(next + c);
+    }
+    const T* from = x + order[r] * ldx;
+    T* to = out.data + r * out.ld;
+    for (int64_t c = 0; c < whole; c += kLanes<T>) store<T>(to + c, load(from + c));
+    if (rest > 0) store_first<T>(to + whole, load_first(from + whole, rest), rest);
+  }
+}
+
 // SplitMix64 words first + 1, first + 2, ... under `key`, row by row: kept if word >= rate 2^64.
 template <class T>
 void dropout(double rate, std::uint64_t key, std::uint64_t first, const Rows<T>& out) {
