@@ -53,15 +53,14 @@ class Runner:
     prepared: dict[str, Any]
     steps: int
     samples: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+    processors: list[float] = field(default_factory=list)
     dropped: bool = False
 
     def turn(self) -> float:
-        """One timing; seconds per step. A difference of two noisy times is kept above zero."""
+        """One timing; seconds per step."""
         answer = self.process.ask("measure", steps=self.steps)
-        seconds: float = max(answer["seconds"], 1e-9)
-        self.cpu.append(answer["cpu"] / seconds)
-        return seconds / self.steps
+        self.processors.append(answer["processors"])
+        return float(answer["seconds"] / answer["steps"])
 
     def result(self) -> dict[str, Any]:
         """What the JSON file keeps."""
@@ -75,7 +74,7 @@ class Runner:
             "us_max": micro[-1],
             "us_rounds": [1e6 * s for s in self.samples],
             "steps_per_turn": self.steps,
-            "processors_used": statistics.median(self.cpu),
+            "processors_used": statistics.median(self.processors),
             "dropped": self.dropped,
             **{key: self.prepared[key] for key in ("compile_s", "loss_before", "loss_after")},
         }
@@ -89,8 +88,8 @@ def _calibrate(process: Process, quantum: int, seconds: float) -> int:
     """
     steps = quantum
     while True:
-        took = max(process.ask("measure", steps=steps)["seconds"], 1e-9)
-        again = max(process.ask("measure", steps=steps)["seconds"], 1e-9) if took < 1 else took
+        took = process.ask("measure", steps=steps)["seconds"]
+        again = process.ask("measure", steps=steps)["seconds"] if took < 1 else took
         if min(took, again) >= seconds / 2:
             return steps
         wanted = min(16.0, 1.1 * seconds / min(took, again)) * steps
@@ -131,7 +130,7 @@ def _drop_slow(runners: list[Runner]) -> None:
             runner.samples = [seconds]
             runner.process.close()
         else:
-            runner.cpu.clear()
+            runner.processors.clear()
 
 
 def run(case: cases.Case, entries: Sequence[Entry], plan: Plan) -> dict[str, Any]:

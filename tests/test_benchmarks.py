@@ -58,7 +58,7 @@ def test_the_reference_of_the_proof_takes_the_steps_that_the_equations_say(
 def test_a_contender_does_the_work_of_an_epoch(kind: Any, case: cases.Case) -> None:
     problem = cases.make(case)
     contender = kind(problem, 1)
-    contender.train(3)
+    contender.train(contender.quantum)
     contender.reset()
     contender.train(case.batches)
     for (W, b), (W_expected, b_expected) in zip(

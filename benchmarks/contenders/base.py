@@ -29,8 +29,8 @@ class Contender(Protocol):
         """Go on for some steps through the batches in order; return when they are done."""
         ...
 
-    def measure(self, steps: int) -> float:
-        """Seconds that some steps take."""
+    def measure(self, steps: int) -> tuple[float, int]:
+        """Seconds for about so many steps, and the number of steps that they were."""
         ...
 
     def weights(self) -> Weights:
@@ -52,7 +52,7 @@ class Timed:
     def train(self, steps: int) -> None:
         raise NotImplementedError
 
-    def measure(self, steps: int) -> float:
+    def measure(self, steps: int) -> tuple[float, int]:
         start = time.perf_counter()
         self.train(steps)
-        return time.perf_counter() - start
+        return time.perf_counter() - start, steps

@@ -9,11 +9,14 @@ import time
 
 from benchmarks.cases import Problem
 
+EPOCHS = 8
+"""Epochs that a measurement should have, so that a call's fixed cost cancels well."""
+
 
 class Fitted:
     """Base of the contenders that train by `fit(rows, epochs)` alone."""
 
-    quantum = 1
+    quantum = 1  # steps; `train` alone takes whole epochs
 
     def __init__(self, problem: Problem, threads: int) -> None:
         self.problem = problem
@@ -26,22 +29,18 @@ class Fitted:
         """Train on the first rows, in order, for some epochs, from the weights of now."""
         raise NotImplementedError
 
-    def _plan(self, steps: int) -> tuple[int, int]:
-        """Rows and epochs that make these steps: part of an epoch, or whole ones."""
-        case = self.problem.case
-        if steps < case.batches:
-            return steps * case.batch, 1
-        return case.batches * case.batch, steps // case.batches
-
     def train(self, steps: int) -> None:
-        rows, epochs = self._plan(steps)
-        self.fit(rows, epochs)
+        case = self.problem.case
+        self.fit(case.batches * case.batch, steps // case.batches)
 
-    def measure(self, steps: int) -> float:
-        rows, epochs = self._plan(steps)
+    def measure(self, steps: int) -> tuple[float, int]:
+        """Many epochs over the first rows: the more epochs, the less noise in the difference."""
+        case = self.problem.case
+        batches = max(1, min(steps // EPOCHS, case.batches) // self.quantum) * self.quantum
+        epochs = max(1, steps // batches)
         start = time.perf_counter()
-        self.fit(rows, 1)
+        self.fit(batches * case.batch, 1)
         between = time.perf_counter()
-        self.fit(rows, epochs + 1)
+        self.fit(batches * case.batch, epochs + 1)
         end = time.perf_counter()
-        return (end - between) - (between - start)
+        return (end - between) - (between - start), batches * epochs

@@ -15,11 +15,10 @@ from benchmarks.contenders.base import Timed
 class Deltarule(Timed):
     """`dr.train` with SGD, float32, no validation, rows in order."""
 
-    quantum = 1
-
     def __init__(self, problem: Problem, threads: int) -> None:
         case = problem.case
         self.problem = problem
+        self.quantum = case.batches
         self.net = dr.Network(
             list(case.sizes),
             activations=case.activation,
@@ -39,14 +38,12 @@ class Deltarule(Timed):
 
     def train(self, steps: int) -> None:
         case = self.problem.case
-        whole = steps >= case.batches
-        rows = (case.batches if whole else steps) * case.batch
         dr.train(
             self.net,
-            self.problem.X[:rows],
-            self.problem.Y[:rows],
+            self.problem.X,
+            self.problem.Y,
             batch_size=case.batch,
-            epochs=steps // case.batches if whole else 1,
+            epochs=steps // case.batches,
             optimizer=self.optimizer,
             validation=None,
             shuffle=False,
