@@ -88,6 +88,17 @@ class Network {
   bool runs_tiny(const RunSpec<T>& run) const;
   bool by_gemm(const Layer<T>& layer, int64_t rows) const;
 
+  // body(first, count) over `items` in pieces of `grain`, shared out if the work is worth it. The
+  // pieces never change the order of a sum, so the bits do not depend on them.
+  template <class F>
+  void share_out(int64_t work, int64_t items, int64_t grain, F&& body) {
+    if (work < kWorthThreads || items <= grain || pool_.size() == 1) return body(int64_t{0}, items);
+    pool_.parallel_for(static_cast<int>((items + grain - 1) / grain), [&](int piece) {
+      const int64_t first = piece * grain;
+      body(first, first + grain < items ? grain : items - first);
+    });
+  }
+
   void load_parameters(const T* theta, bool moments, const RunSpec<T>* run);
   void store_parameters(const RunSpec<T>& run);
   void need_gradients();
@@ -106,6 +117,8 @@ class Network {
   void accumulate(std::size_t l, const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
                   bool begins);
   void accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T alpha, bool begins);
+
+  static constexpr int64_t kWorthThreads = 1 << 19;  // multiplications, about 10 microseconds
 
   NetworkSpec spec_;
   const Kernels<T>& kernels_;

@@ -12,6 +12,10 @@ namespace {
 
 // Products of at least so many multiplications go to the blocked, threaded product.
 constexpr int64_t kGemm = 1 << 20;
+// Rows, inputs or columns that a thread takes at a time.
+constexpr int64_t kGrain = 32;
+// What it costs to copy an element, in multiplications.
+constexpr int64_t kCopy = 16;
 // Rows up to which dot products beat transposing the weights.
 constexpr int64_t kDotRows = 2;
 
@@ -69,7 +73,10 @@ void Network<T>::gather(const Batch& batch) {
   Workspace<T>& s = *space_;
   const int64_t n_in = spec_.sizes.front(), n_out = spec_.sizes.back();
   if (!sparse_)
-    kernels_.gather(batch.samples->dense, n_in, batch.order, {s.a[0].data(), batch.rows, n_in, s.a[0].ld});
+    share_out(kCopy * batch.rows * n_in, batch.rows, kGrain, [&](int64_t first, int64_t rows) {
+      kernels_.gather(batch.samples->dense, n_in, batch.order + first,
+                      {s.a[0].row(first), rows, n_in, s.a[0].ld});
+    });
   kernels_.gather(batch.targets, n_out, batch.order, {s.targets.data(), batch.rows, n_out, s.targets.ld});
   if (batch.sample_weight != nullptr)
     for (int64_t i = 0; i < batch.rows; ++i) s.weights[i] = batch.sample_weight[batch.order[i]];
@@ -99,21 +106,25 @@ void Network<T>::forward(std::size_t l, const Batch& batch) {
   T* slope = !output && layer.keeps_slope ? s.slope[l].data() : nullptr;
   if (l == 1 && sparse_) {
     sparse_forward(batch);
+    if (!output)
+      kernels_.activate(layer.f, {here.data(), batch.rows, round_up(layer.out, kernels_.lanes), here.ld},
+                        slope);
   } else if (by_gemm(layer, batch.rows)) {
     Tail<T> tail{&kernels_, layer.f, layer.b(), !output, slope, nullptr, here.ld};
     const Epilogue<T> epilogue{forward_tile<T>, &tail};
     gemm<T>(pool_, false, false, batch.rows, layer.out, layer.in, T(1), before.data(), before.ld,
             layer.W(), layer.ld, T(0), here.data(), here.ld, &epilogue);
-    return;
   } else {
-    Product<T> p{batch.rows, layer.ld, layer.in, before.data(), before.ld, 1,
-                 layer.W(), layer.ld, here.data(), here.ld};
-    p.bias = layer.b();
-    kernels_.product(p);
+    share_out(batch.rows * layer.in * layer.ld, batch.rows, kGrain, [&](int64_t first, int64_t rows) {
+      Product<T> p{rows, layer.ld, layer.in, before.row(first), before.ld, 1,
+                   layer.W(), layer.ld, here.row(first), here.ld};
+      p.bias = layer.b();
+      kernels_.product(p);
+      if (!output)
+        kernels_.activate(layer.f, {here.row(first), rows, layer.ld, here.ld},
+                          slope == nullptr ? nullptr : slope + first * here.ld);
+    });
   }
-  if (!output)
-    kernels_.activate(layer.f, {here.data(), batch.rows, round_up(layer.out, kernels_.lanes), here.ld},
-                      slope);
 }
 
 template <class T>
@@ -159,17 +170,20 @@ void Network<T>::backward(std::size_t l, int64_t rows) {
             T(0), out.data(), out.ld, &epilogue);
     return;
   }
-  if (rows <= kDotRows) {
-    kernels_.rows_dot_rows(d.data(), d.ld, layer.W(), layer.ld, rows, layer.in, layer.ld, out.data(),
-                           out.ld);
-  } else {
-    const int64_t ld = round_up(layer.in, lanes);
-    kernels_.transpose(layer.W(), layer.ld, layer.in, layer.out, s.transposed.data(), ld);
-    kernels_.product({rows, ld, layer.out, d.data(), d.ld, 1, s.transposed.data(), ld, out.data(), out.ld});
-  }
-  const Rows<T> block{out.data(), rows, round_up(layer.in, lanes), out.ld};
-  if (slope != nullptr) kernels_.multiply(block, slope, a.ld);
-  else kernels_.times_slope(below.f, block, a.data(), a.ld);
+  const int64_t ld = round_up(layer.in, lanes);
+  const bool by_dots = rows <= kDotRows;
+  if (!by_dots) kernels_.transpose(layer.W(), layer.ld, layer.in, layer.out, s.transposed.data(), ld);
+  share_out(rows * ld * layer.out, rows, kGrain, [&](int64_t first, int64_t count) {
+    if (by_dots)
+      kernels_.rows_dot_rows(d.row(first), d.ld, layer.W(), layer.ld, count, layer.in, layer.ld,
+                             out.row(first), out.ld);
+    else
+      kernels_.product({count, ld, layer.out, d.row(first), d.ld, 1, s.transposed.data(), ld,
+                        out.row(first), out.ld});
+    const Rows<T> block{out.row(first), count, ld, out.ld};
+    if (slope != nullptr) kernels_.multiply(block, slope + first * a.ld, a.ld);
+    else kernels_.times_slope(below.f, block, a.row(first), a.ld);
+  });
 }
 
 // dC/d[b; W] = [1, a_{l-1}]^T delta_l, times alpha: into the parameters (direct) or the gradient.
@@ -184,20 +198,27 @@ void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const 
   const T mu = direct ? T(run->optimizer.momentum) : T(0);
   const bool velocity = direct && layer.first != nullptr;
   if (!by_gemm(layer, batch.rows)) {
-    Product<T> p{layer.rows(), layer.ld, batch.rows, before.data() - (layer.bias ? 1 : 0), 1, before.ld,
-                 d.data(), d.ld, direct ? layer.block : layer.grad, layer.ld};
-    p.store = velocity ? Store::momentum : direct || !begins ? Store::add : Store::scaled;
-    p.alpha = alpha;
-    p.mu = mu;
-    p.velocity = layer.first;
-    if (l == 1) p.ahead = batch.ahead;
-    return kernels_.product(p);
+    const T* ones_and_a = before.data() - (layer.bias ? 1 : 0);
+    T* into = direct ? layer.block : layer.grad;
+    share_out(batch.rows * layer.in * layer.ld, layer.rows(), 4 * kGrain, [&](int64_t first, int64_t rows) {
+      Product<T> p{rows, layer.ld, batch.rows, ones_and_a + first, 1, before.ld,
+                   d.data(), d.ld, into + first * layer.ld, layer.ld};
+      p.store = velocity ? Store::momentum : direct || !begins ? Store::add : Store::scaled;
+      p.alpha = alpha;
+      p.mu = mu;
+      if (velocity) p.velocity = layer.first + first * layer.ld;
+      if (l == 1) p.ahead = batch.ahead;
+      kernels_.product(p);
+    });
+    return;
   }
   // The bias, as the sum of the deltas.
   const int64_t m = layer.in, n = layer.out;
   if (layer.bias) {
     T* sums = s.sums.data();
-    kernels_.column_sums({d.data(), batch.rows, n, d.ld}, alpha, sums);
+    share_out(kCopy * batch.rows * n, n, 4 * kGrain, [&](int64_t first, int64_t columns) {
+      kernels_.column_sums({d.data() + first, batch.rows, columns, d.ld}, alpha, sums + first);
+    });
     if (velocity) {
       kernels_.scale(mu, layer.first, n);
       kernels_.axpy(T(1), sums, layer.first, n);
