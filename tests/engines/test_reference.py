@@ -257,7 +257,7 @@ def test_a_batch_that_is_not_finite_is_not_applied() -> None:
     assert np.isfinite(steps.loss_sum)
 
 
-# -- scores, predictions, gradients, names -----------------------------------------------------------
+# -- scores, predictions, gradients, names ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", loss_names())
@@ -282,5 +282,5 @@ def test_names() -> None:
     assert get_engine("reference", net).name == "reference"
     assert get_engine("auto", net).supports(net)
     assert "reference" in engine_names()
-    with pytest.raises(SpecError, match="unknown engine 'refrence'. Did you mean 'reference'"):
+    with pytest.raises(SpecError, match=r"unknown engine 'refrence'\. Did you mean 'reference'"):
         get_engine("refrence", net)
