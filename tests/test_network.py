@@ -191,7 +191,12 @@ def test_folding_is_exact_and_the_folded_matrix_gives_z(net: Network) -> None:  
     assert not net.folded
     assert folded.biases == [None] * len(net.bias)
     assert folded.theta.tobytes() == net.theta.tobytes()
-    assert unfold_biases(folded).theta.tobytes() == net.theta.tobytes()
+    apart = unfold_biases(folded)
+    assert not apart.folded
+    assert apart.theta.tobytes() == net.theta.tobytes()
+    for W, again in zip(net.weights, apart.weights, strict=True):
+        assert np.array_equal(W, again)
+    assert [b is None for b in apart.biases] == [b is None for b in net.biases]
     assert not np.shares_memory(folded.theta, net.theta)
     X = np.random.default_rng(0).uniform(-1, 1, (4, net.sizes[0]))
     passed = forward(folded, X)
