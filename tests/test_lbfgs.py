@@ -133,6 +133,16 @@ def test_early_stopping_callbacks_and_evaluations_end_it() -> None:
     assert len(few) < 6
 
 
+def test_a_standstill_is_not_called_convergence() -> None:
+    """A slope of 1e-3 on a loss of 1e20: no step changes the loss, yet the gradient is large."""
+    net = dr.Network([1, 1], loss="absolute_error", bias=False, initializer="zeros", rng=0)
+    history = dr.train(
+        net, [[1e-3]], [[1e20]], epochs=9, batch_size="full", optimizer="lbfgs", validation=None
+    )
+    assert history.stopped == "no further decrease"
+    assert np.isfinite(net.theta).all()
+
+
 def test_float32_trains() -> None:
     X, y = load_iris(return_X_y=True)
     net = dr.Network([4, 8, 3], "tanh", "cross_entropy", dtype="float32", rng=0)
