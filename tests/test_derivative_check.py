@@ -140,7 +140,7 @@ def test_wrong_losses(loss: Loss, message: str) -> None:
 
 def test_a_fused_form_is_checked_only_with_its_own_link() -> None:
     fused: dict[str, Any] = {
-        "fused_J": lambda z, y: z.sum(axis=1),
+        "fused_J": lambda z, y: 0.5 * ((z - y) ** 2).sum(axis=1),
         "fused_dJ": lambda z, y: np.zeros_like(z),
     }
     Network([2, 3], loss=squared(**fused), output_activation="tanh")
@@ -174,3 +174,18 @@ def test_own_functions_are_checked_once_each_and_registered_ones_never() -> None
     Network([2, 3, 3, 3, 1], counted)
     assert len(calls) == 1
     assert all(get_loss(name).registered for name in loss_names())
+
+
+def test_fused_value_that_is_not_the_loss_of_the_link_is_refused() -> None:
+    def loss(factor: float) -> Loss:
+        return Loss(
+            "own",
+            lambda o, y: 0.5 * ((o - y) ** 2).sum(axis=-1),
+            lambda o, y: o - y,
+            fused_J=lambda z, y: factor * 0.5 * ((z - y) ** 2).sum(axis=-1),
+            fused_dJ=lambda z, y: factor * (z - y),
+        )
+
+    check_loss(loss(1.0), get_activation("identity"), 2)
+    with pytest.raises(DerivativeError, match=r"fused_J\(z, y\) is not J"):
+        check_loss(loss(2.0), get_activation("identity"), 2)
