@@ -109,6 +109,14 @@ def test_the_longest_name(tmp_path: Path) -> None:
     assert content(tmp_path) == {"a" * 255: b"new"}
 
 
+def test_a_temporary_file_that_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda handle: [p.unlink() for p in tmp_path.iterdir()])
+    with pytest.raises(OutputError, match="No such file or directory"):
+        write_atomically(tmp_path / "a", b"new")
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     for attempt in (lambda p: write_atomically(p, b"new"), require_writable):
         with pytest.raises(OutputError, match="it is a folder"):

@@ -52,6 +52,14 @@ def test_a_share_is_held_out_class_by_class(share: float, loss: str, outputs: in
     assert (np.abs(np.bincount(labels[numbers], minlength=len(want)) - want) <= 1).all()
 
 
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.75, 0.9])
+def test_a_large_share_leaves_every_class_something_to_train_on(share: float) -> None:
+    labels = np.repeat([0, 1, 2], [30, 2, 4])
+    for rng in range(20):
+        held = validation_rows(labels, share, "cross_entropy", 3, rng)
+        assert set(np.delete(labels, held)) == {0, 1, 2}
+
+
 def test_the_rows_held_out_depend_on_the_rng_alone() -> None:
     labels = np.repeat([0, 1], 50)
     rows = [validation_rows(labels, 0.2, "log_loss", 1, rng) for rng in (0, 0, 1)]

@@ -7,6 +7,7 @@ the epoch or step, so no generator state has to be kept.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -24,6 +25,7 @@ from deltarule.files import leftovers, write_atomically
 
 FORMAT = "deltarule checkpoint"
 VERSION = "1"
+_ABANDONED = 60.0  # seconds after which a half-written file has no living writer
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class CheckpointFile:
         except OSError as error:
             raise OutputError(f"cannot make the checkpoint directory: {error}") from error
         for path in leftovers(self.path):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
 
     def load(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """(facts, arrays) of the last save, or None if there is none.

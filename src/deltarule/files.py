@@ -76,6 +76,6 @@ def _beside(target: Path) -> Path:
 
 def _cannot_write(path: Path, error: OSError | ValueError) -> OutputError:
     reason = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
         reason = f"the folder {path.parent} does not exist"
     return OutputError(f"cannot write {path}: {reason}; nothing was written")

@@ -279,6 +279,10 @@ def _split(
     picks = np.floor((np.arange(round(n * share)) + 0.5) * n / round(n * share)).astype(np.int64)
     held = np.zeros(n, dtype=bool)
     held[order[picks]] = True
+    # a share above 1/2 may take a small class whole: give its first row back
+    kept = np.bincount(groups[~held], minlength=len(sizes))
+    for group in np.flatnonzero((kept == 0) & (sizes > 0)):
+        held[order[groups[order] == group][0]] = False
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
