@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import warnings
 from typing import Any
 
@@ -15,6 +17,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 import deltarule as dr
+from deltarule.engines.reference import ReferenceEngine
 
 
 def scikit_learns_start(sizes: list[int], seed: int, activation: str) -> list[np.ndarray]:
@@ -167,3 +170,31 @@ def test_what_does_not_go_with_it(options: dict[str, Any], message: str) -> None
     net = dr.Network([4, 2, 3], loss="cross_entropy", rng=0)
     with pytest.raises(dr.SpecError, match=message):
         dr.train(net, X, y, epochs=2, optimizer="lbfgs", **options)
+
+
+@pytest.mark.parametrize("evaluation", range(1, 16))
+def test_ctrl_c_in_a_line_search_keeps_the_last_iterate(
+    evaluation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the trial point at which it was pressed."""
+    count, true_gradients = 0, ReferenceEngine.gradients
+
+    def gradients(*args: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == evaluation:
+            os.kill(os.getpid(), signal.SIGINT)
+        return true_gradients(*args)
+
+    monkeypatch.setattr(ReferenceEngine, "gradients", gradients)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3)) * [1, 10, 100]  # badly scaled: its searches take several trials
+    net = dr.Network([3, 6, 1], "tanh", rng=0)
+    iterates = [net.theta.copy()]
+    history = dr.train(
+        net, X, X.sum(1), epochs=50, optimizer="lbfgs", validation=None, engine="reference",
+        callbacks=lambda progress: iterates.append(progress.net.theta.copy()),
+    )  # fmt: skip
+    assert history.stopped == "interrupted"
+    assert len(history) == len(iterates) - 1
+    assert net.theta.tobytes() == iterates[-1].tobytes()
