@@ -106,6 +106,13 @@ def test_dropout_per_layer() -> None:
     assert moved[2].all()
 
 
+def test_one_dropout_rate_needs_hidden_layers() -> None:
+    X = np.ones((20, 2))
+    with pytest.raises(dr.SpecError, match="there is none; to drop inputs give a list"):
+        dr.train(dr.Network([2, 1]), X, X[:, 0], epochs=1, dropout=0.5)
+    dr.train(dr.Network([2, 1]), X, X[:, 0], epochs=1, dropout=[0.5])
+
+
 def test_weights_folded_or_not_train_alike() -> None:
     net = network()
     folded = dr.fold_biases(net)

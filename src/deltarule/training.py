@@ -198,6 +198,11 @@ def _batch_size(given: int | str, n: int, rule: Optimizer) -> int:
 def _dropout(given: float | Sequence[float], L: int) -> tuple[float, ...]:
     if not isinstance(given, Sequence | np.ndarray):
         options.fraction(None, dropout=given)
+        if given and L == 1:
+            raise SpecError(
+                "dropout as one number is of hidden layers, and there is none; to drop inputs give "
+                f"a list: dropout=[{given!r}]"
+            )
         return (0.0, *[float(given)] * (L - 1))
     rates = list(given)
     if len(rates) != L:
@@ -296,6 +301,7 @@ def _identity(loop: Loop, stopping: EarlyStopping | None, seed: int) -> dict[str
         "starting parameters": digest(net.theta),
         "data": digest(run.X, run.Y, run.sample_weight),
         "validation": digest(*([held.X, held.Y, held.weight] if held else [])),
+        "engine": loop.engine.name,
         "batch_size": run.batch_size,
         "optimizer": {"name": run.optimizer.name} | run.optimizer.settings(),
         "schedule": loop.schedule.settings(),
