@@ -96,6 +96,27 @@ def test_missing_folder(tmp_path: Path) -> None:
     assert content(tmp_path) == {}
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    for attempt in (lambda p: write_atomically(p, b"new"), require_writable):
+        with pytest.raises(OutputError, match="nothing was written"):
+            attempt(tmp_path / name)
+
+
+def test_the_longest_name(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("a" * 255), b"new")
+    require_writable(tmp_path / ("a" * 255))
+    assert content(tmp_path) == {"a" * 255: b"new"}
+
+
+def test_a_temporary_file_that_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda handle: [p.unlink() for p in tmp_path.iterdir()])
+    with pytest.raises(OutputError, match="No such file or directory"):
+        write_atomically(tmp_path / "a", b"new")
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     for attempt in (lambda p: write_atomically(p, b"new"), require_writable):
         with pytest.raises(OutputError, match="it is a folder"):

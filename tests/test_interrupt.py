@@ -42,6 +42,8 @@ assert len(snapshots) == len(history)
 if history.best_epoch is not None:
     assert net.theta.tobytes() == snapshots[history.best_epoch - 1].tobytes()
 assert np.isfinite(net.theta).all()
+if options.get("optimizer") == "lbfgs":  # not a point of the line search
+    assert net.theta.tobytes() == snapshots[-1].tobytes()
 import signal
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 print(history.stopped, asked, flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import warnings
 from typing import Any
 
@@ -15,6 +17,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 import deltarule as dr
+from deltarule.engines.reference import ReferenceEngine
 
 
 def scikit_learns_start(sizes: list[int], seed: int, activation: str) -> list[np.ndarray]:
@@ -133,6 +136,16 @@ def test_early_stopping_callbacks_and_evaluations_end_it() -> None:
     assert len(few) < 6
 
 
+def test_a_standstill_is_not_called_convergence() -> None:
+    """A slope of 1e-3 on a loss of 1e20: no step changes the loss, yet the gradient is large."""
+    net = dr.Network([1, 1], loss="absolute_error", bias=False, initializer="zeros", rng=0)
+    history = dr.train(
+        net, [[1e-3]], [[1e20]], epochs=9, batch_size="full", optimizer="lbfgs", validation=None
+    )
+    assert history.stopped == "no further decrease"
+    assert np.isfinite(net.theta).all()
+
+
 def test_float32_trains() -> None:
     X, y = load_iris(return_X_y=True)
     net = dr.Network([4, 8, 3], "tanh", "cross_entropy", dtype="float32", rng=0)
@@ -157,3 +170,31 @@ def test_what_does_not_go_with_it(options: dict[str, Any], message: str) -> None
     net = dr.Network([4, 2, 3], loss="cross_entropy", rng=0)
     with pytest.raises(dr.SpecError, match=message):
         dr.train(net, X, y, epochs=2, optimizer="lbfgs", **options)
+
+
+@pytest.mark.parametrize("evaluation", range(1, 16))
+def test_ctrl_c_in_a_line_search_keeps_the_last_iterate(
+    evaluation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the trial point at which it was pressed."""
+    count, true_gradients = 0, ReferenceEngine.gradients
+
+    def gradients(*args: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == evaluation:
+            os.kill(os.getpid(), signal.SIGINT)
+        return true_gradients(*args)
+
+    monkeypatch.setattr(ReferenceEngine, "gradients", gradients)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3)) * [1, 10, 100]  # badly scaled: its searches take several trials
+    net = dr.Network([3, 6, 1], "tanh", rng=0)
+    iterates = [net.theta.copy()]
+    history = dr.train(
+        net, X, X.sum(1), epochs=50, optimizer="lbfgs", validation=None, engine="reference",
+        callbacks=lambda progress: iterates.append(progress.net.theta.copy()),
+    )  # fmt: skip
+    assert history.stopped == "interrupted"
+    assert len(history) == len(iterates) - 1
+    assert net.theta.tobytes() == iterates[-1].tobytes()

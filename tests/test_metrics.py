@@ -34,6 +34,12 @@ def test_labels_are_averaged_over_outputs(weighted: bool) -> None:
     assert got == pytest.approx(np.mean(each), rel=1e-12)
 
 
+def test_one_half_is_a_yes() -> None:
+    half, yes = np.array([[0.5]]), np.array([[1.0]])
+    assert metrics(get_loss("log_loss"), half, yes, None) == {"accuracy": 1}
+    assert metrics(get_loss("log_loss"), half, yes - 1, None) == {"accuracy": 0}
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("k", [1, 3])
 def test_numbers(weighted: bool, k: int) -> None:

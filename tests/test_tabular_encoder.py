@@ -115,9 +115,26 @@ def test_a_heavy_tail_is_bent_and_stays_in_order() -> None:
     assert even.unit == 0
     z = encoder.transform(frame)
     bent = np.arcsinh((gains - np.median(gains)) / gain.unit)
-    np.testing.assert_allclose(z[:, 0], (bent - bent.mean()) / bent.std(), atol=1e-12)
+    farthest = np.abs(bent - bent.mean()).max()
+    assert farthest > 4 * bent.std()
+    np.testing.assert_allclose(z[:, 0], (bent - bent.mean()) / (farthest / 4), atol=1e-12)
     assert (np.diff(z[950:, 0]) > 0).all()
-    assert z[:, 0].max() < (gains.max() - gains.mean()) / gains.std() / 1.5
+
+
+@pytest.mark.parametrize("others", [1, 2, 30])
+def test_the_farthest_fitted_value_lies_within_4_deviations(others: int) -> None:
+    x = np.zeros(1000)
+    x[:others] = np.arange(1, others + 1)
+    frame = pl.DataFrame({"x": x, "near": np.tile([-1.0, 1.0], 500)})
+    encoder = TableEncoder().fit(frame)
+    z = encoder.transform(frame)
+    assert np.abs(z[:, 0]).max() == pytest.approx(4, abs=1e-12)
+    np.testing.assert_array_equal(z[:, 1], frame["near"])  # whose scale is left as it was
+    stored = json.loads(json.dumps(encoder.to_dict(), allow_nan=False))
+    wild = pl.DataFrame({"x": [*x[:40], 1e6], "near": [0.0] * 41})
+    back = TableEncoder.from_dict(stored).transform(wild)
+    np.testing.assert_array_equal(back, encoder.transform(wild))
+    assert back[-1, 0] > 4  # a value beyond the fitted ones may lie farther out
 
 
 def test_dates_times_and_durations_are_days() -> None:

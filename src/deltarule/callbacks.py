@@ -58,7 +58,7 @@ class Callback:
         """Before the first epoch (of a resumed run too)."""
 
     def on_batch(self, progress: Progress) -> None:
-        """After each batch. Overriding it makes engines return to Python for every batch."""
+        """After each batch (L-BFGS has none). Overriding it returns to Python for every batch."""
 
     def on_epoch(self, progress: Progress) -> None:
         """After each epoch, when its entries stand in the history."""

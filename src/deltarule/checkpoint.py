@@ -7,6 +7,7 @@ the epoch or step, so no generator state has to be kept.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -18,11 +19,13 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from deltarule import options
 from deltarule.errors import ModelFileError, OutputError, SpecError
-from deltarule.files import write_atomically
+from deltarule.files import leftovers, write_atomically
 
 FORMAT = "deltarule checkpoint"
 VERSION = "1"
+_ABANDONED = 60.0  # seconds after which a half-written file has no living writer
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Checkpoint:
 
     directory: str | Path
     every_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        options.not_negative(self, every_seconds=self.every_seconds)
 
 
 def get_checkpoint(spec: str | Path | Checkpoint | None) -> Checkpoint | None:
@@ -64,18 +70,30 @@ def digest(*arrays: Any) -> str:
     return h.hexdigest()
 
 
+def _digest_of_all(arrays: dict[str, np.ndarray]) -> str:
+    """Tells a damaged file from one that was written here, to the last bit."""
+    names = sorted(arrays)
+    listed = np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
+    return digest(listed, *[arrays[name] for name in names])
+
+
 class CheckpointFile:
     """The file of one run: `load` what an earlier process left, `save` the present state."""
 
     def __init__(self, where: Checkpoint, identity: dict[str, Any]) -> None:
         self.path = Path(where.directory) / "checkpoint.safetensors"
         self.every_seconds = where.every_seconds
-        self.identity: dict[str, Any] = json.loads(json.dumps(identity))
+        plain = json.dumps(identity, default=lambda number: number.item())  # of NumPy's numbers
+        self.identity: dict[str, Any] = json.loads(plain)
         self._last = -float("inf")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the checkpoint directory: {error}") from error
+        for path in leftovers(self.path):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
 
     def load(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """(facts, arrays) of the last save, or None if there is none.
@@ -88,15 +106,17 @@ class CheckpointFile:
             with safetensors.safe_open(self.path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            facts: dict[str, Any] = json.loads(metadata["facts"])
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
-            raise ModelFileError(
-                f"{self.path} is not a checkpoint that can be read ({error}); remove it to start "
-                "afresh"
-            ) from error
+        except (SafetensorError, OSError) as error:
+            raise self._damaged(error) from error
         if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
             raise ModelFileError(f"{self.path} is not a checkpoint of this version of deltarule")
+        if metadata.get("digest") != _digest_of_all(arrays):
+            raise self._damaged("its digest does not match its content")
+        facts: dict[str, Any] = json.loads(arrays.pop("facts").tobytes())
         theirs = facts.pop("identity")
+        reached = [digest(arrays[name]) for name in ("theta", "best") if name in arrays]
+        if self.identity["starting parameters"] in reached:  # the same network, trained further
+            self.identity["starting parameters"] = theirs["starting parameters"]
         changed = [name for name in self.identity if theirs.get(name) != self.identity[name]]
         if changed:
             raise SpecError(
@@ -105,14 +125,18 @@ class CheckpointFile:
             )
         return facts, arrays
 
+    def _damaged(self, why: object) -> ModelFileError:
+        return ModelFileError(
+            f"{self.path} is not a checkpoint that can be read ({why}); remove it to start afresh"
+        )
+
     def save(self, facts: dict[str, Any], arrays: dict[str, np.ndarray], *, now: bool) -> None:
         """Write the state if `now`, or if the last save is long enough ago."""
         if not now and time.monotonic() - self._last < self.every_seconds:
             return
-        metadata = {
-            "format": FORMAT,
-            "version": VERSION,
-            "facts": json.dumps(facts | {"identity": self.identity}),
-        }
+        text = json.dumps(facts | {"identity": self.identity})
+        # a tensor, since safetensors limits the size of its header and a history can be long
+        arrays = arrays | {"facts": np.frombuffer(text.encode(), dtype=np.uint8)}
+        metadata = {"format": FORMAT, "version": VERSION, "digest": _digest_of_all(arrays)}
         write_atomically(self.path, safetensors.numpy.save(arrays, metadata))
         self._last = time.monotonic()

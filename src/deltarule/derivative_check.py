@@ -75,6 +75,11 @@ def check_loss(loss: Loss, output: Activation, n_outputs: int) -> None:
     columns = _moved(n_outputs)
     for fused, symbol, J, dJ, at in pairs:
         value = _call_loss(owner, fused + "J", J, at, y)
+        if fused and not np.allclose(value, loss.J(output.f(at), y), rtol=1e-6, atol=1e-9):
+            raise DerivativeError(
+                f"{owner}: fused_J(z, y) is not J(o, y) at o = {loss.link}(z). Correct one of "
+                "them, or pass check_derivatives=False to skip this check"
+            )
         given = _call(owner, fused + "dJ", lambda o, dJ=dJ: dJ(o, y), at)
         measured = np.empty((len(at), len(columns)))
         kink = np.zeros(measured.shape, dtype=bool)

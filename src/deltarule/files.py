@@ -52,26 +52,30 @@ def require_writable(path: str | Path) -> None:
 
 def leftovers(path: Path) -> list[Path]:
     """Temporary files that processes killed while writing `path` have left beside it."""
-    return list(path.parent.glob(f".{path.name}.*~"))
+    return list(path.parent.glob(f".{path.name[:50]}.*~"))
 
 
 def _target(path: Path) -> Path:
     """The file that is to be replaced: where a link points to, and never a device or a folder."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
+    try:
+        target = Path(os.path.realpath(path))
+        is_folder, is_other = target.is_dir(), target.exists() and not target.is_file()
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte in it
+        raise _cannot_write(path, error) from error
+    if is_folder:
         raise OutputError(f"cannot write {path}: it is a folder; give a file name in it")
-    if target.exists() and not target.is_file():
+    if is_other:
         raise OutputError(f"cannot write {path}: it is not a regular file; nothing was written")
     return target
 
 
 def _beside(target: Path) -> Path:
     """A new name in the same folder, so that the last step is one atomic rename."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}~")
+    return target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}~")
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    if not path.parent.is_dir():
+def _cannot_write(path: Path, error: OSError | ValueError) -> OutputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
         reason = f"the folder {path.parent} does not exist"
     return OutputError(f"cannot write {path}: {reason}; nothing was written")

@@ -129,7 +129,8 @@ def backward(
         dW, db = backprop.gradients(layers, passed.a, delta, share)
         dJ_do = net.loss.dJ(passed.output, Y)
         activations = backprop.activation_gradients(layers, delta, dJ_do)
-    theta = np.concatenate(net.layout.join(dW, db))
+    # a user's own slope may give float64 in a float32 network
+    theta = np.concatenate(net.layout.join(dW, db)).astype(net.dtype, copy=False)
     weights, biases = net.layout.views(theta)
     C = float(share.astype(np.float64) @ J.astype(np.float64))
     return Gradients(C, theta, weights, biases, delta, activations)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from deltarule.loop import Loop
 
 
-_REASONS = {0: "converged", 1: "max_evaluations"}  # by SciPy's status
-
-
 class _Stopped(Exception):
     """Leaves SciPy from inside an evaluation, after Ctrl-C."""
 
@@ -74,7 +71,14 @@ def minimize_lbfgs(loop: Loop) -> None:
         )
         accepted = result.x
         if len(loop.history) < loop.epochs and not run.stop[0] and loop.progress.reason is None:
-            loop.progress.stop(_REASONS.get(result.status, "line search failed"))
+            loop.progress.stop(_reason(result, rule))
     except _Stopped:
         pass  # the last accepted iterate is kept
     net.theta = accepted
+
+
+def _reason(result: Any, rule: LBFGS) -> str:
+    """Why SciPy stopped before the epochs were done; its status 0 is not always convergence."""
+    if np.abs(result.jac).max() <= rule.gradient_tolerance:
+        return "converged"
+    return "max_evaluations" if result.status == 1 else "no further decrease"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from deltarule.checkpoint import CheckpointFile
 from deltarule.data import shares
 from deltarule.divergence import divergence
 from deltarule.engines import Engine, Run, Steps
+from deltarule.errors import SpecError
 from deltarule.history import History
 from deltarule.interrupt import stop_on_ctrl_c
 from deltarule.lbfgs import minimize_lbfgs
@@ -93,8 +94,11 @@ class Loop:
             self.progress.epoch, self.progress.batch = epoch + 1, 0
             rates = self._rates(epoch)
             steps = self._steps(epoch, rates)
-            if not np.isfinite(self.run.net.theta.sum(dtype=np.float64)):
-                steps.bad_batch = steps.done if steps.bad_batch is None else steps.bad_batch
+            with np.errstate(all="ignore"):  # inf - inf is found here, not warned about
+                total = self.run.net.theta.sum(dtype=np.float64)
+            if not np.isfinite(total):
+                # no loss told: it was the update of the last batch
+                steps.bad_batch = steps.done - 1 if steps.bad_batch is None else steps.bad_batch
             if steps.bad_batch is not None:
                 self.raise_divergence(epoch + 1, steps.bad_batch + 1, float(rates[-1]))
             if steps.done < self.batches:
@@ -183,7 +187,7 @@ class Loop:
             self.run.net.theta = self.best.theta
             self.history.best_epoch = self.best.epoch
 
-    def raise_divergence(self, epoch: int, batch: int, rate: float) -> None:
+    def raise_divergence(self, epoch: int, batch: int, rate: float) -> NoReturn:
         """Give the network its last good parameters back, and say what happened where."""
         done = len(self.history)
         if self.best is not None and self.best.rule.restore_best and self.best.epoch is not None:
@@ -219,6 +223,11 @@ class Loop:
         facts, arrays = loaded
         run = self.run
         self.history = self.progress.history = History.from_dict(facts["history"])
+        if len(self.history) > self.epochs:
+            raise SpecError(
+                f"the checkpoint already has {len(self.history)} epochs, more than the "
+                f"{self.epochs} asked for"
+            )
         self.progress.reason = facts["reason"]
         self.schedule_state = facts["schedule"]
         run.net.theta = arrays["theta"]

@@ -298,8 +298,9 @@ def _checked_activations(
             )
         if len(result) != L:
             raise SpecError(
-                f"activations has {len(result)} entries, but there are {L} layers "
-                "(the output layer counts, the inputs do not)"
+                f"activations has {len(result)} entries, but there are {L} layers (the output "
+                "layer counts, the inputs do not); give one name for all hidden layers, or "
+                f"a list of {L}"
             )
     for l, f in enumerate(result[:-1], start=1):
         if f.jacobian_product is not None:

@@ -8,40 +8,14 @@ the settings and keeps its state in the arrays that `init` makes.
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from deltarule import options
 from deltarule.errors import SpecError, unknown_name
 
 State = dict[str, Any]
-
-
-def _require(owner: object, need: str, kind: type, low: float, high: float, **values: Any) -> None:
-    """Each value a number of that kind, at least `low` and less than `high`."""
-    for name, value in values.items():
-        counts = isinstance(value, kind) and not isinstance(value, bool)
-        if not counts or not low <= value < high:
-            raise SpecError(f"{type(owner).__name__}: {name} must be {need}, got {value!r}")
-
-
-def _positive(owner: object, **values: Any) -> None:
-    smallest = math.ulp(0.0)
-    _require(owner, "a finite number > 0", numbers.Real, smallest, math.inf, **values)
-
-
-def _fraction(owner: object, **values: Any) -> None:
-    _require(owner, "a number in [0, 1)", numbers.Real, 0, 1, **values)
-
-
-def _not_negative(owner: object, **values: Any) -> None:
-    _require(owner, "a finite number >= 0", numbers.Real, 0, math.inf, **values)
-
-
-def _count(owner: object, **values: Any) -> None:
-    _require(owner, "a whole number >= 1", numbers.Integral, 1, math.inf, **values)
 
 
 @dataclass(frozen=True)
@@ -86,8 +60,8 @@ class SGD(Optimizer):
     name: ClassVar[str] = "sgd"
 
     def __post_init__(self) -> None:
-        _positive(self, learning_rate=self.learning_rate)
-        _fraction(self, momentum=self.momentum)
+        options.positive(self, learning_rate=self.learning_rate)
+        options.fraction(self, momentum=self.momentum)
         if self.nesterov and not self.momentum:
             raise SpecError("SGD: nesterov=True needs momentum > 0")
 
@@ -120,7 +94,7 @@ class Adagrad(Optimizer):
     moments: ClassVar[tuple[str, ...]] = ("s",)
 
     def __post_init__(self) -> None:
-        _positive(self, learning_rate=self.learning_rate, epsilon=self.epsilon)
+        options.positive(self, learning_rate=self.learning_rate, epsilon=self.epsilon)
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         xp = theta.__array_namespace__()
@@ -147,8 +121,8 @@ class RMSprop(Optimizer):
     moments: ClassVar[tuple[str, ...]] = ("s",)
 
     def __post_init__(self) -> None:
-        _positive(self, learning_rate=self.learning_rate, epsilon=self.epsilon)
-        _fraction(self, rho=self.rho)
+        options.positive(self, learning_rate=self.learning_rate, epsilon=self.epsilon)
+        options.fraction(self, rho=self.rho)
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         xp = theta.__array_namespace__()
@@ -179,8 +153,8 @@ class Adam(Optimizer):
     moments: ClassVar[tuple[str, ...]] = ("m", "v")
 
     def __post_init__(self) -> None:
-        _positive(self, learning_rate=self.learning_rate, epsilon=self.epsilon)
-        _fraction(self, beta_1=self.beta_1, beta_2=self.beta_2)
+        options.positive(self, learning_rate=self.learning_rate, epsilon=self.epsilon)
+        options.fraction(self, beta_1=self.beta_1, beta_2=self.beta_2)
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         xp = theta.__array_namespace__()
@@ -208,7 +182,7 @@ class AdamW(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _not_negative(self, weight_decay=self.weight_decay)
+        options.not_negative(self, weight_decay=self.weight_decay)
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         return super().update(theta - rate * self.weight_decay * theta, grad, state, rate)
@@ -240,8 +214,8 @@ class LBFGS(Optimizer):
     def __post_init__(self) -> None:
         if self.learning_rate != 1.0:
             raise SpecError("LBFGS: the line search sets the step; learning_rate cannot be set")
-        _count(self, memory=self.memory, max_evaluations=self.max_evaluations)
-        _not_negative(self, gradient_tolerance=self.gradient_tolerance)
+        options.count(self, memory=self.memory, max_evaluations=self.max_evaluations)
+        options.not_negative(self, gradient_tolerance=self.gradient_tolerance)
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         raise SpecError("LBFGS takes whole iterations with a line search, not single steps")

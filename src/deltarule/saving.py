@@ -1,8 +1,9 @@
 """A network as one safetensors file: description as JSON, parameters as tensors, no pickle.
 
 Layout: tensors "W_l" (n_{l-1}, n_l) and "b_l" (n_l,) for l = 1..L; metadata "format",
-"format_version", "network" (JSON: sizes, activations, loss, bias, dtype, folded) and, for other
-parts of the package, more sections of JSON (the encoding of a table, for one).
+"format_version", "network" (JSON: sizes, activations, loss, which of these are the user's own,
+bias, dtype, folded) and, for other parts of the package, more sections of JSON (the encoding of a
+table, for one).
 """
 
 from __future__ import annotations
@@ -34,12 +35,26 @@ def save(net: Network, path: str | Path, sections: Mapping[str, Any] | None = No
 
     Own activations and losses are saved by name; `load` then needs them in `custom`.
 
-    Raises OutputError if the file cannot be written.
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    SpecError
+        It could not be loaded again: NaN or infinite parameters, or two own activations that have
+        one name.
     """
+    kinds = set(net.activations)
+    if len({f.name for f in kinds}) < len(kinds):
+        raise SpecError("own activations are saved by name: give each one a name of its own")
+    for l, layer in enumerate(net.layers(), start=1):
+        if not all(np.isfinite(p).all() for p in (layer.W, layer.b) if p is not None):
+            raise SpecError(f"layer {l} has parameters that are NaN or infinite: not saved")
     description = {
         "sizes": list(net.sizes),
         "activations": [f.name for f in net.activations],
         "loss": net.loss.name,
+        "own_activations": sorted(f.name for f in kinds if not f.registered),
+        "own_loss": not net.loss.registered,
         "bias": list(net.bias),
         "dtype": str(net.dtype),
         "folded": net.folded,
@@ -81,8 +96,9 @@ def read(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no model file {path}")
-    if path.is_dir():
-        raise ModelFileError(f"{path} is a folder, not a model file")
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or pipe"
+        raise ModelFileError(f"{path} is {kind}, not a model file")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -106,9 +122,10 @@ def read(
 
 def _sections(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     version = metadata.get("format_version", "")
-    if not version.isdecimal() or int(version) > VERSION:
+    if version != str(VERSION):
         raise ModelFileError(
-            f"{path} has format version {version!r}; this deltarule reads up to {VERSION}: upgrade"
+            f"{path} has format version {version!r:.20}; this deltarule reads {VERSION}: "
+            "a newer one may read it"
         )
     texts = {k: v for k, v in metadata.items() if k not in ("format", "format_version")}
     try:
@@ -136,24 +153,32 @@ def _describe(
         and isinstance(names, list)
         and all(isinstance(name, str) for name in names)
         and isinstance(loss, str)
+        and isinstance(described.get("own_activations", []), list)
         and described.get("dtype") in ("float64", "float32")
     ):
         raise ModelFileError(f"{path}: the description of its network makes no sense")
-    own_activations: dict[str, str | Activation]
-    own_activations = {one.name: one for one in custom if isinstance(one, Activation)}
-    own_losses = {one.name: one for one in custom if isinstance(one, Loss)}
+    own_names = {str(name) for name in described.get("own_activations", [])}
+    given = {one.name: one for one in custom if isinstance(one, Activation)}
+    given_losses = {one.name: one for one in custom if isinstance(one, Loss)}
+    own_activations = {name: given.get(name) for name in names if name in own_names}
+    own_loss = given_losses.get(loss) if described.get("own_loss") else None
+    missing = [name for name, one in own_activations.items() if one is None]
+    missing += [loss] if described.get("own_loss") and own_loss is None else []
+    if missing:
+        raise ModelFileError(
+            f"{path} needs its own functions {', '.join(missing)}: dr.load(path, custom=[...])"
+        )
     try:
         net = Network(  # of one unit per layer: what the file declares is not allocated yet
             [1] * (len(sizes) - 1) + [min(sizes[-1], 2)],
-            [own_activations.get(n, n) for n in names],
-            own_losses.get(loss, loss),
+            [own_activations.get(name) or name for name in names],
+            own_loss or loss,
             bias,
             described["dtype"],
+            check_derivatives=False,  # that was settled when the network was made
         )
     except SpecError as error:
-        raise ModelFileError(
-            f"{path}: {error}. Own functions must be given: dr.load(path, custom=[...])"
-        ) from error
+        raise ModelFileError(f"{path}: {error}") from error
     net.sizes = tuple(sizes)
     net.layout = Layout(net.sizes, net.bias)
     return fold_biases(net) if described.get("folded") is True else net

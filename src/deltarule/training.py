@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule import options
 from deltarule.callbacks import (
     BestSoFar,
     Callback,
@@ -114,12 +115,10 @@ def train(
     seed = _entropy(rng)
     rule = get_optimizer(optimizer, learning_rate)
     plan = get_schedule(schedule)
-    epochs = _whole("epochs", epochs)
-    for name, value in (("l1", l1), ("l2", l2)):
-        if not 0 <= value < np.inf:
-            raise SpecError(f"{name} must be a number >= 0, got {value!r}")
-    if clip_norm is not None and not clip_norm > 0:
-        raise SpecError(f"clip_norm must be > 0, got {clip_norm!r}")
+    options.count(None, epochs=epochs)
+    options.not_negative(None, l1=l1, l2=l2)
+    if clip_norm is not None:
+        options.positive(None, clip_norm=clip_norm)
     X = check_inputs(X, net.sizes[0], net.dtype)
     Y = check_targets(net.loss, Y, X.shape[0], net.sizes[-1], net.dtype)
     weight = check_sample_weight(sample_weight, len(Y), net.dtype)
@@ -142,14 +141,14 @@ def train(
         l1=float(l1),
         l2=float(l2),
         dropout=_dropout(dropout, len(net.sizes) - 1),
-        clip_norm=clip_norm,
+        clip_norm=None if clip_norm is None else float(clip_norm),
         seed=int(_stream(seed, 2).generate_state(1, np.uint64)[0]),
     )
     _require_plain_lbfgs(run, plan, checkpoint)
     loop = Loop(
         run=run,
         engine=get_engine(engine, net),
-        epochs=epochs,
+        epochs=int(epochs),
         schedule=plan,
         held=held,
         best=BestSoFar(stopping) if stopping else None,
@@ -183,12 +182,6 @@ def _stream(seed: int, *key: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=key)
 
 
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise SpecError(f"{name} must be a whole number >= 1, got {value!r}")
-    return int(value)
-
-
 def _batch_size(given: int | str, n: int, rule: Optimizer) -> int:
     if isinstance(rule, LBFGS):
         if given not in ("full", _DEFAULT_BATCH, n):
@@ -198,22 +191,26 @@ def _batch_size(given: int | str, n: int, rule: Optimizer) -> int:
         return n
     if isinstance(given, str):
         raise SpecError(f'batch_size must be a whole number >= 1 or "full", got {given!r}')
-    return min(_whole("batch_size", given), n)
+    options.count(None, batch_size=given)
+    return min(int(given), n)
 
 
 def _dropout(given: float | Sequence[float], L: int) -> tuple[float, ...]:
-    if isinstance(given, int | float | np.floating):
-        rates = (0.0, *[float(given)] * (L - 1))
-    else:
-        rates = tuple(float(rate) for rate in given)
-        if len(rates) != L:
+    if not isinstance(given, Sequence | np.ndarray):
+        options.fraction(None, dropout=given)
+        if given and L == 1:
             raise SpecError(
-                f"dropout has {len(rates)} rates, but {L} layers have inputs (a_0..a_{L - 1})"
+                "dropout as one number is of hidden layers, and there is none; to drop inputs give "
+                f"a list: dropout=[{given!r}]"
             )
-    for l, rate in enumerate(rates):
-        if not 0 <= rate < 1:
-            raise SpecError(f"dropout of a_{l} must be in [0, 1), got {rate!r}")
-    return rates
+        return (0.0, *[float(given)] * (L - 1))
+    rates = list(given)
+    if len(rates) != L:
+        raise SpecError(
+            f"dropout has {len(rates)} rates, but {L} layers have inputs (a_0..a_{L - 1})"
+        )
+    options.fraction(None, **{f"dropout of a_{l}": rate for l, rate in enumerate(rates)})
+    return tuple(float(rate) for rate in rates)
 
 
 def _require_plain_lbfgs(run: Run, plan: Schedule, checkpoint: object) -> None:
@@ -287,6 +284,10 @@ def _split(
     picks = np.floor((np.arange(round(n * share)) + 0.5) * n / round(n * share)).astype(np.int64)
     held = np.zeros(n, dtype=bool)
     held[order[picks]] = True
+    # a share above 1/2 may take a small class whole: give its first row back
+    kept = np.bincount(groups[~held], minlength=len(sizes))
+    for group in np.flatnonzero((kept == 0) & (sizes > 0)):
+        held[order[groups[order] == group][0]] = False
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
@@ -295,9 +296,12 @@ def _identity(loop: Loop, stopping: EarlyStopping | None, seed: int) -> dict[str
     run, net = loop.run, loop.run.net
     held = loop.held
     identity: dict[str, Any] = {
-        "network": repr(net),
+        "network": [net.sizes, [f.name for f in net.activations], net.loss.name, str(net.dtype)],
+        "bias": net.bias,
+        "starting parameters": digest(net.theta),
         "data": digest(run.X, run.Y, run.sample_weight),
         "validation": digest(*([held.X, held.Y, held.weight] if held else [])),
+        "engine": loop.engine.name,
         "batch_size": run.batch_size,
         "optimizer": {"name": run.optimizer.name} | run.optimizer.settings(),
         "schedule": loop.schedule.settings(),

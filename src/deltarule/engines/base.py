@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """One training run as an engine sees it. `net.theta` and `state` are updated in place.
+    """One training run as an engine sees it. Its steps change `net.theta` and `state`.
 
     Attributes
     ----------
     net : Network
     X : (n, n_0) array of net.dtype, C-contiguous, or a SciPy CSR matrix
-    Y : (n, n_L) array of net.dtype, C-contiguous: targets as `Loss.encode` gives them
+    Y : (n, n_L) array of net.dtype, C-contiguous: targets as `data.check_targets` gives them
     sample_weight : (n,) array of net.dtype, or None
     batch_size : int, 1..n
     optimizer : Optimizer, its `learning_rate` already in `rates`

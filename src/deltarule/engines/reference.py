@@ -26,7 +26,8 @@ def _gradient(
     C = float(share.astype(np.float64) @ net.loss.value(layers[-1].f, z[-1], Y).astype(np.float64))
     delta = backprop.deltas(layers, net.loss, z, Y)
     dW, db = backprop.gradients(layers, a, delta, share)
-    return C, np.concatenate(net.layout.join(dW, db))
+    # a user's own slope may give float64 in a float32 network
+    return C, np.concatenate(net.layout.join(dW, db)).astype(net.dtype, copy=False)
 
 
 def _dropped(f: Activation, mask: Array) -> Activation:

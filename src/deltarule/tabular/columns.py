@@ -19,6 +19,8 @@ from deltarule.tabular.values import Kind, as_text, numbers, quote
 OTHER, MISSING_LEVEL = "(other)", "(missing)"
 #: A column whose largest value lies farther out than this many standard deviations is bent.
 HEAVY_TAIL = 10.0
+#: The largest |z| among the values that a column was fitted to.
+FARTHEST = 4.0
 #: Encoded numbers are held within this range, so that one wild cell cannot overflow a network.
 LIMIT = 1e4
 #: A standard deviation below this is none: dividing by it would leave the range of float64.
@@ -57,7 +59,9 @@ class NumberColumn:
 
     Where the tail is heavy (some |z| > 10, as an income of which nearly all are 0), x is first bent
     by asinh((x - center) / unit), a signed logarithm that is linear near the center: center is the
-    median, unit the mean distance from it.
+    median, unit the mean distance from it. Then, if the farthest value still has |z| > 4, scale is
+    raised so that it has 4: in a nearly constant column the few other values would else drown all
+    other columns.
 
     Attributes
     ----------
@@ -95,7 +99,10 @@ class NumberColumn:
             largest = float(np.max(np.abs(present)))
             center = float(np.median(present / largest)) * largest
             unit = float(np.abs(present / largest - center / largest).mean()) * largest
-            mean, scale = mean_and_scale(np.arcsinh(standardize(present, center, unit)))
+            present = np.arcsinh(standardize(present, center, unit))
+            mean, scale = mean_and_scale(present)
+        farthest = float(np.max(np.abs(standardize(present, mean, scale))))
+        scale *= max(1.0, farthest / FARTHEST)
         return cls(name, kind, center, unit, mean, scale, 0.0, flagged)
 
     @property
