@@ -1,21 +1,29 @@
-// Splits a product into cache blocks and tiles, decides what is worth copying first, and hands the blocks
-// to the pool. Every decision depends on the shape alone, so the bits never depend on the threads.
+// Splits a product into cache blocks and tiles, decides what is worth copying first, and hands the
+// blocks to the pool. Every decision depends on the shape alone, so the bits never depend on the
+// threads.
 #include "gemm.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
+#include <cstddef>
 #include <new>
 
 #include "cpu.hpp"
 #include "gemm_table.hpp"
 
 namespace deltarule {
-int64_t G[8]={1536,48*1024,16,256,512,0,-1,0};
 namespace {
 
-constexpr int64_t kParallelFlop = 10'000'000;  // below it a dispatch costs more than it saves
-constexpr int64_t kEpilogueElements = 2048;    // tiles handed to the epilogue have about this size
+// Chosen by measurement, see GEMM.md.
+constexpr int64_t kParallelProducts =
+    5'000'000;                  // m n k below which a dispatch costs more than it saves
+constexpr int64_t kTasks = 16;  // at least as many tasks, for threads that start late or lose time
+constexpr int64_t kTaskColumns = 256;  // at most so many columns ...
+constexpr int64_t kTaskRows = 512;     // ... and rows of C in a task
+constexpr int64_t kSliceRows = 4096;   // rows taken at a time, which bounds the copy of A
+constexpr int64_t kInnerBytes =
+    2048;  // of a block of the inner dimension: its strips of B stay in cache
+constexpr int64_t kPanelsInPlace = 10;       // up to so many panels of rows, B is not worth a copy
+constexpr int64_t kEpilogueElements = 2048;  // tiles handed to the epilogue have about this size
 
 int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
@@ -67,6 +75,7 @@ const KernelTable<T>& kernels() {
   return table;
 }
 
+// One slice of rows of the product, and how it is taken apart.
 template <class T>
 struct Product {
   const KernelTable<T>& table;
@@ -81,16 +90,18 @@ struct Product {
   T* c;
   int64_t ldc;
   const Epilogue<T>* epilogue;
+  int64_t first_row;  // of this slice in the caller's C
 
-  int wide = 0;          // tiles are 1 << wide vectors wide
-  int64_t strip = 0;     // the same in columns
-  int64_t panels = 0;    // rows are split into so many tiles ...
+  int wide = 0;            // tiles are 1 << wide vectors wide
+  int64_t strip = 0;       // the same in columns
+  int64_t panels = 0;      // rows are split into so many tiles ...
   int64_t panel_rows = 0;  // (each this tall, the last one may be less)
-  int64_t k_blocks = 0;  // ... the inner dimension into so many blocks ...
-  int64_t row_blocks = 0;  // ... and C into row_blocks x column_blocks tasks
-  int64_t column_blocks = 0;
+  int64_t k_blocks = 1;    // ... the inner dimension into so many blocks ...
+  int64_t row_blocks = 1;  // ... and C into row_blocks x column_blocks tasks
+  int64_t column_blocks = 1;
   bool copy_b = false;
-  T* packed_a = nullptr;  // all of op(A), panel by panel within each block of k; null: used in place
+  T* packed_a =
+      nullptr;  // all of op(A), panel by panel within each block of k; null: used in place
   int64_t packed_size = 0;  // of one panel
 
   int64_t panel_row(int64_t panel) const { return std::min(m, panel * panel_rows); }
@@ -99,13 +110,19 @@ struct Product {
     return packed_a + (k_block * panels + panel) * packed_size;
   }
 
+  // Of a copied strip of op(B); one vector more keeps strips out of each other's cache sets.
+  int64_t strip_size(int64_t steps) const { return steps * strip + table.width; }
+  void run(Pool& pool);
+
+ private:
   void plan();
   void copy_a(int64_t first, int64_t last) const;
   void copy_b_block(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const;
   void block(int64_t task) const;
   void finish(int64_t i0, int64_t i1, int64_t j0, int64_t j1) const {
     if (epilogue != nullptr) {
-      epilogue->tile(epilogue->context, c + i0 * ldc + j0, ldc, i0, j0, i1 - i0, j1 - j0);
+      epilogue->tile(epilogue->context, c + i0 * ldc + j0, ldc, first_row + i0, j0, i1 - i0,
+                     j1 - j0);
     }
   }
 };
@@ -117,37 +134,32 @@ bool conflicts(int64_t stride) {
   return offset < 64 || offset > 4032;
 }
 
-#define G_(i) ::deltarule::G[i]
 template <class T>
 void Product<T>::plan() {
-  const int64_t bytes = sizeof(T);
   const int64_t width = table.width;
   // Few rows leave registers for wider tiles, which read B in longer runs.
-  wide = 3;
+  wide = kWidths - 1;
   while (wide > 0 && (table.max_rows[wide] < std::min<int64_t>(m, table.max_rows[1]) ||
                       width << (wide - 1) >= n)) {
     --wide;
   }
   strip = width << wide;
-  panels = ceil_div(m, table.max_rows[wide]);
-  panel_rows = ceil_div(m, panels);
+  panel_rows = ceil_div(m, ceil_div(m, table.max_rows[wide]));
   panels = ceil_div(m, panel_rows);
-  int64_t KC = G[0], CB=G[1], TASKS=G[2], NB=G[3], MB=G[4];
-  k_blocks = std::max<int64_t>(1, ceil_div(k, KC / bytes));
-  copy_b = trans_b || (panels >= 4 && k * n * bytes > CB);
+  k_blocks = std::max<int64_t>(1, ceil_div(k, kInnerBytes / static_cast<int64_t>(sizeof(T))));
+  copy_b = trans_b || panels > kPanelsInPlace;
 
-  row_blocks = column_blocks = 1;
-  if (m * n * k < kParallelFlop / 2) {
-    column_blocks = copy_b ? ceil_div(n, 512) : 1;
+  if (m * n * k < kParallelProducts) {
+    column_blocks = copy_b ? ceil_div(n, 2 * kTaskColumns) : 1;
     return;
   }
-  const int64_t strips = ceil_div(n, strip);
-  row_blocks = std::min(panels, ceil_div(m, MB));
-  column_blocks = ceil_div(n, NB);
-  column_blocks = std::min(strips, std::max<int64_t>(ceil_div(TASKS, row_blocks), ceil_div(n, NB)));
-  int64_t MC=G[5]; if(MC) column_blocks=MC;
-  if (column_blocks * row_blocks < TASKS) {
-    row_blocks = std::clamp<int64_t>(TASKS / column_blocks, row_blocks, ceil_div(panels, 4));
+  // Columns are divided first: every task copies its own part of B, and nobody else's.
+  const int64_t strips = ceil_div(n, copy_b ? strip : 2 * strip);
+  row_blocks = ceil_div(m, kTaskRows);
+  column_blocks =
+      std::min(strips, std::max(ceil_div(kTasks, row_blocks), ceil_div(n, kTaskColumns)));
+  if (column_blocks * row_blocks < kTasks) {
+    row_blocks = std::max(row_blocks, std::min(kTasks / column_blocks, panels / 4));
   }
 }
 
@@ -158,12 +170,14 @@ void Product<T>::copy_a(int64_t first, int64_t last) const {
   for (int64_t kb = 0; kb < k_blocks; ++kb) {
     const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
     if (trans_a) {
-      table.copy(packed_panel(first, kb), panel_rows, packed_size, a + p0 * lda + i0, lda, i1 - i0, p1 - p0);
+      table.copy(packed_panel(first, kb), panel_rows, packed_size, a + p0 * lda + i0, lda, i1 - i0,
+                 p1 - p0);
       continue;
     }
     for (int64_t panel = first; panel < last; ++panel) {
       const int64_t i = panel_row(panel);
-      table.transpose(packed_panel(panel, kb), panel_rows, a + i * lda + p0, lda, panel_row(panel + 1) - i, p1 - p0);
+      table.transpose(packed_panel(panel, kb), panel_rows, a + i * lda + p0, lda,
+                      panel_row(panel + 1) - i, p1 - p0);
     }
   }
 }
@@ -172,10 +186,10 @@ void Product<T>::copy_a(int64_t first, int64_t last) const {
 template <class T>
 void Product<T>::copy_b_block(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const {
   if (!trans_b) {
-    table.copy(to, strip, strip * (p1 - p0), b + p0 * ldb + j0, ldb, j1 - j0, p1 - p0);
+    table.copy(to, strip, strip_size(p1 - p0), b + p0 * ldb + j0, ldb, j1 - j0, p1 - p0);
     return;
   }
-  for (int64_t j = j0; j < j1; j += strip, to += (p1 - p0) * strip) {
+  for (int64_t j = j0; j < j1; j += strip, to += strip_size(p1 - p0)) {
     table.transpose(to, strip, b + j * ldb + p0, ldb, std::min(strip, j1 - j), p1 - p0);
   }
 }
@@ -189,7 +203,9 @@ void Product<T>::block(int64_t task) const {
   const int64_t last = split(panels, row_blocks, row_block + 1);
   const int64_t j0 = split(strips, column_blocks, column_block) * strip;
   const int64_t j1 = std::min(n, split(strips, column_blocks, column_block + 1) * strip);
-  T* const copied = copy_b ? buffer_b.get<T>(ceil_div(k, k_blocks) * (j1 - j0 + strip)) : nullptr;
+  T* const copied =
+      copy_b ? buffer_b.get<T>(ceil_div(j1 - j0, strip) * strip_size(ceil_div(k, k_blocks)))
+             : nullptr;
   const bool by_row = !trans_a && packed_a == nullptr;
 
   TileArgs<T> args{};
@@ -217,7 +233,7 @@ void Product<T>::block(int64_t task) const {
         int log = wide;
         while (1 << log > vectors) --log;
         const int64_t columns = std::min(j1 - j, static_cast<int64_t>(table.width) << log);
-        args.b = copy_b ? copied + (j - j0) / strip * strip * args.k + (j - j0) % strip
+        args.b = copy_b ? copied + (j - j0) / strip * strip_size(args.k) + (j - j0) % strip
                         : b + p0 * ldb + j;
         args.c = c + i0 * ldc + j;
         args.tail = static_cast<int>((columns - 1) % table.width + 1);
@@ -233,40 +249,60 @@ void Product<T>::block(int64_t task) const {
   }
 }
 
-}  // namespace
-
 template <class T>
-void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
-          int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc,
-          const Epilogue<T>* epilogue) {
-  if (m <= 0 || n <= 0) return;
-  Product<T> product{kernels<T>(), trans_a, trans_b, m, n, std::max<int64_t>(k, 0), alpha, a, lda, b, ldb, beta, c, ldc, epilogue};
-  product.plan();
-  const int64_t tasks = product.row_blocks * product.column_blocks;
-  int64_t PA=G[6];
-  bool in_place = n <= 2 * product.strip ||
-                        (trans_a ? m * k * static_cast<int64_t>(sizeof(T)) <= 16 * 1024
-                                 : product.panels == 1 || !conflicts<T>(lda));
-  if(PA>=0) in_place=!PA;
-  if (!in_place) {
-    product.packed_size = ceil_div(k, product.k_blocks) * product.panel_rows + product.table.width;
-    product.packed_a = buffer_a.get<T>(product.k_blocks * product.panels * product.packed_size);
-    const int64_t panels = product.panels;
-    const int64_t parts = tasks == 1 ? 1 : std::min<int64_t>(panels, 16);
+void Product<T>::run(Pool& pool) {
+  plan();
+  const int64_t tasks = row_blocks * column_blocks;
+  const bool parallel = tasks > 1 && m * n * k >= kParallelProducts;
+  if (panels > 1 && n > 2 * strip && conflicts<T>(lda)) {
+    packed_size = ceil_div(k, k_blocks) * panel_rows + table.width;
+    packed_a = buffer_a.get<T>(k_blocks * panels * packed_size);
+    const int64_t parts = parallel ? std::min(panels, kTasks) : 1;
     pool.parallel_for(static_cast<int>(parts), [&](int part) {
-      product.copy_a(split(panels, parts, part), split(panels, parts, part + 1));
+      copy_a(split(panels, parts, part), split(panels, parts, part + 1));
     });
   }
-  if (tasks == 1 || m * n * k < kParallelFlop / 2) {
-    for (int64_t task = 0; task < tasks; ++task) product.block(task);
+  if (parallel) {
+    pool.parallel_for(static_cast<int>(tasks), [&](int task) { block(task); });
   } else {
-    pool.parallel_for(static_cast<int>(tasks), [&](int task) { product.block(task); });
+    for (int64_t task = 0; task < tasks; ++task) block(task);
   }
 }
 
-template void gemm<float>(Pool&, bool, bool, int64_t, int64_t, int64_t, float, const float*, int64_t,
-                          const float*, int64_t, float, float*, int64_t, const Epilogue<float>*);
-template void gemm<double>(Pool&, bool, bool, int64_t, int64_t, int64_t, double, const double*, int64_t,
-                           const double*, int64_t, double, double*, int64_t, const Epilogue<double>*);
+}  // namespace
+
+template <class T>
+void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, T alpha,
+          const T* a, int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc,
+          const Epilogue<T>* epilogue) {
+  if (m <= 0 || n <= 0) return;
+  k = std::max<int64_t>(k, 0);
+  for (int64_t row = 0; row < m; row += kSliceRows) {
+    Product<T> product{.table = kernels<T>(),
+                       .trans_a = trans_a,
+                       .trans_b = trans_b,
+                       .m = std::min(m - row, kSliceRows),
+                       .n = n,
+                       .k = k,
+                       .alpha = alpha,
+                       .a = trans_a ? a + row : a + row * lda,
+                       .lda = lda,
+                       .b = b,
+                       .ldb = ldb,
+                       .beta = beta,
+                       .c = c + row * ldc,
+                       .ldc = ldc,
+                       .epilogue = epilogue,
+                       .first_row = row};
+    product.run(pool);
+  }
+}
+
+template void gemm<float>(Pool&, bool, bool, int64_t, int64_t, int64_t, float, const float*,
+                          int64_t, const float*, int64_t, float, float*, int64_t,
+                          const Epilogue<float>*);
+template void gemm<double>(Pool&, bool, bool, int64_t, int64_t, int64_t, double, const double*,
+                           int64_t, const double*, int64_t, double, double*, int64_t,
+                           const Epilogue<double>*);
 
 }  // namespace deltarule

@@ -1,5 +1,6 @@
-// C = alpha op(A) op(B) + beta C for row-major float and double matrices, shaped for training: a batch
-// of rows against weights, weights transposed, and batch-transposed products added into parameters.
+// C = alpha op(A) op(B) + beta C for row-major float and double matrices, shaped for training: a
+// batch of rows against weights, weights transposed, and batch-transposed products added into
+// parameters.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,9 @@ namespace deltarule {
 
 using std::int64_t;
 
-// Called once on every finished tile of C (all of k summed, alpha and beta applied) while it is hot in
-// cache; the tiles partition C. `tile` points at C(row, col). Several threads may call it at once, on
-// different tiles.
+// Called once on every finished tile of C (all of k summed, alpha and beta applied) while it is hot
+// in cache; the tiles partition C. `tile` points at C(row, col). Several threads may call it at
+// once, on different tiles.
 template <class T>
 struct Epilogue {
   void (*tile)(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
@@ -20,13 +21,13 @@ struct Epilogue {
   void* context;
 };
 
-// op(A) is (m, k), op(B) is (k, n), C is (m, n); lda, ldb, ldc are the row strides as stored (op(A) = A^T
-// is stored (k, m)). beta == 0 never reads C; C must not overlap A or B. The sums are split by m, n and
-// k alone: the same bits come out for any number of threads. Nothing is allocated after the first
-// calls of a size. T is float or double.
+// op(A) is (m, k), op(B) is (k, n), C is (m, n); lda, ldb, ldc are the row strides as stored (op(A)
+// = A^T is stored (k, m)). beta == 0 never reads C; C must not overlap A or B. The sums are split
+// by m, n and k alone: the same bits come out for any number of threads. Nothing is allocated after
+// the first calls of a size. T is float or double.
 template <class T>
-void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
-          int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc,
+void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, T alpha,
+          const T* a, int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc,
           const Epilogue<T>* epilogue = nullptr);
 
 }  // namespace deltarule

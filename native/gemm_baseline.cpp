@@ -1,4 +1,5 @@
-// Kernels of gemm for any machine, in the compilers' vector extension: SSE2 on x86-64, NEON on aarch64.
+// Kernels of gemm for any machine, in the compilers' vector extension: SSE2 on x86-64, NEON on
+// aarch64.
 #include <cstring>
 
 #include "gemm_kernels.hpp"
@@ -34,6 +35,15 @@ struct Vector16 {
     if (W > 2 && live > 1) p[1] = x[1];
     if (W > 2 && live > 2) p[2] = x[2 % W];
   }
+  static DELTARULE_INLINE void keep(Reg& x) {
+#if defined(__x86_64__)
+    asm("" : "+x"(x));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#else
+    (void)x;
+#endif
+  }
   static DELTARULE_INLINE Reg add(Reg x, Reg y) { return x + y; }
   static DELTARULE_INLINE Reg mul(Reg x, Reg y) { return x * y; }
   static DELTARULE_INLINE Reg fma(Reg x, Reg y, Reg z) { return z + x * y; }
@@ -47,18 +57,18 @@ struct Vector16 {
 #if defined(__aarch64__)
 constexpr int kRows = 12;  // 32 registers
 #else
-constexpr int kRows = 6;
+constexpr int kRows = 4;
 #endif
 
 }  // namespace
 
 const KernelTable<float>& baseline_kernels(float) {
-  static constexpr auto table = make_table<Vector16<float>, kRows, kRows, 2, 1>();
+  static constexpr auto table = make_table<Vector16<float>, kRows, kRows, 2, 0>();
   return table;
 }
 
 const KernelTable<double>& baseline_kernels(double) {
-  static constexpr auto table = make_table<Vector16<double>, kRows, kRows, 2, 1>();
+  static constexpr auto table = make_table<Vector16<double>, kRows, kRows, 2, 0>();
   return table;
 }
 

@@ -31,7 +31,8 @@ namespace deltarule {
 namespace {
 
 constexpr int kMaxThreads = 256;
-constexpr int kSpins = 4000;  // about 40 us of pauses: longer than the gaps inside one training step
+constexpr int kSpins =
+    4000;  // about 40 us of pauses: longer than the gaps inside one training step
 
 thread_local bool inside_task = false;
 std::atomic<int> requested_threads{0};
@@ -142,7 +143,8 @@ struct Pool::State {
   int wanted = 0;  // workers asked for; fewer run if the system refused some
 
   alignas(64) std::atomic<std::uint64_t> ticket{0};  // generation << 32 | tasks left to claim
-  std::atomic<void (*)(void*, int)> task{nullptr};   // the job; valid while the ticket has tasks left
+  std::atomic<void (*)(void*, int)> task{
+      nullptr};  // the job; valid while the ticket has tasks left
   std::atomic<void*> context{nullptr};
   std::atomic<int> tasks{0};
   alignas(64) std::atomic<int> unfinished{0};
@@ -186,7 +188,8 @@ struct Pool::State {
         pause_briefly();
       }
       std::unique_lock lock(mutex);
-      sleepers.fetch_add(1);  // sequentially consistent with publish(): one of the two sees the other
+      sleepers.fetch_add(
+          1);  // sequentially consistent with publish(): one of the two sees the other
       wake.wait(lock, [this] { return stopping.load() || has_work(); });
       sleepers.fetch_sub(1);
     }

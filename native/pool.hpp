@@ -1,5 +1,6 @@
-// One small thread pool for the whole core: the work of a step is split by problem size alone, so the
-// numbers never depend on how many threads there are, and one dispatch costs about a microsecond.
+// One small thread pool for the whole core: the work of a step is split by problem size alone, so
+// the numbers never depend on how many threads there are, and one dispatch costs about a
+// microsecond.
 #pragma once
 
 #include <atomic>
@@ -27,9 +28,9 @@ class Pool {
 
   int size() const;  // threads a dispatch may use now, the caller included
 
-  // Runs task(context, i) for i = 0 .. tasks-1 in any order and returns when all are done. The caller
-  // takes part. Runs inline if size() == 1, tasks == 1, from inside a task, or while another thread
-  // is dispatching on this pool. A task must not throw.
+  // Runs task(context, i) for i = 0 .. tasks-1 in any order and returns when all are done. The
+  // caller takes part. Runs inline if size() == 1, tasks == 1, from inside a task, or while another
+  // thread is dispatching on this pool. A task must not throw.
   void run(int tasks, void (*task)(void* context, int index), void* context);
 
   template <class F>

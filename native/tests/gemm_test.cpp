@@ -1,5 +1,6 @@
-// Checks gemm against a plain triple loop in double: every transposition, odd shapes, strides, scalars,
-// epilogues, both types, any number of threads. DELTARULE_CPU picks the level. Exit code 1 on a failure.
+// Checks gemm against a plain triple loop in double: every transposition, odd shapes, strides,
+// scalars, epilogues, both types, any number of threads. DELTARULE_CPU picks the level. Exit code 1
+// on a failure.
 #include "../gemm.hpp"
 
 #include <algorithm>
@@ -35,7 +36,8 @@ std::vector<T> random_matrix(int64_t rows, int64_t ld, int64_t columns, T outsid
   std::uniform_real_distribution<T> uniform(-1, 1);
   std::vector<T> x(static_cast<std::size_t>(rows * ld), outside);
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) x[static_cast<std::size_t>(i * ld + j)] = uniform(random_bits);
+    for (int64_t j = 0; j < columns; ++j)
+      x[static_cast<std::size_t>(i * ld + j)] = uniform(random_bits);
   }
   x.resize(static_cast<std::size_t>(std::max<int64_t>(0, (rows - 1) * ld + columns)));
   return x;
@@ -50,7 +52,8 @@ struct Marks {
 
 // An elementwise epilogue that also records which elements it saw.
 template <class T>
-void mark(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows, int64_t cols) {
+void mark(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
+          int64_t cols) {
   auto& marks = *static_cast<Marks<T>*>(context);
   if (tile != marks.c + row * ldc + col) marks.calls[0] += 100;
   for (int64_t i = 0; i < rows; ++i) {
@@ -73,10 +76,12 @@ void check(const Case& t) {
   if (t.beta == 0) std::fill(c.begin(), c.end(), nan);  // must not be read
   const auto start = c;
 
-  Marks<T> marks{std::vector<int>(static_cast<std::size_t>(std::max<int64_t>(1, t.m * t.n))), t.n, c.data()};
+  Marks<T> marks{std::vector<int>(static_cast<std::size_t>(std::max<int64_t>(1, t.m * t.n))), t.n,
+                 c.data()};
   const Epilogue<T> epilogue{&mark<T>, &marks};
   deltarule::gemm<T>(Pool::shared(), t.trans_a, t.trans_b, t.m, t.n, t.k, T(t.alpha), a.data(), lda,
-                     b.data(), ldb, T(t.beta), c.data(), ldc, t.with_epilogue ? &epilogue : nullptr);
+                     b.data(), ldb, T(t.beta), c.data(), ldc,
+                     t.with_epilogue ? &epilogue : nullptr);
 
   double worst = 0;
   bool touched = false, calls = true;
@@ -97,9 +102,11 @@ void check(const Case& t) {
       }
       const double old = t.beta == 0 ? 0 : double(T(t.beta)) * double(before[at]);
       double want = double(T(t.alpha)) * sum + old;
-      // Each of the k additions rounds once: gamma_k |A||B|, and a few more for alpha, beta, epilogue.
+      // Each of the k additions rounds once: gamma_k |A||B|, and a few more for alpha, beta,
+      // epilogue.
       const double eps = std::numeric_limits<T>::epsilon();
-      double bound = eps * ((double(t.k) + 4) * std::abs(t.alpha) * size + 4 * std::abs(old)) + 1e-300;
+      double bound =
+          eps * ((double(t.k) + 4) * std::abs(t.alpha) * size + 4 * std::abs(old)) + 1e-300;
       if (t.with_epilogue) {
         want = 2 * want + 1;
         bound = 2 * bound + 4 * eps * (std::abs(want) + 1);
@@ -113,10 +120,12 @@ void check(const Case& t) {
   ++checked;
   if (worst > 1 || touched || !calls) {
     ++failed;
-    std::printf("FAILED %s ta=%d tb=%d m=%ld n=%ld k=%ld alpha=%g beta=%g pad=%ld epilogue=%d: error/bound %g%s%s\n",
-                sizeof(T) == 4 ? "float" : "double", t.trans_a, t.trans_b, long(t.m), long(t.n), long(t.k), t.alpha, t.beta,
-                long(t.pad), t.with_epilogue, worst, touched ? ", wrote between rows" : "",
-                calls ? "" : ", epilogue missed or repeated an element");
+    std::printf(
+        "FAILED %s ta=%d tb=%d m=%ld n=%ld k=%ld alpha=%g beta=%g pad=%ld epilogue=%d: error/bound "
+        "%g%s%s\n",
+        sizeof(T) == 4 ? "float" : "double", t.trans_a, t.trans_b, long(t.m), long(t.n), long(t.k),
+        t.alpha, t.beta, long(t.pad), t.with_epilogue, worst, touched ? ", wrote between rows" : "",
+        calls ? "" : ", epilogue missed or repeated an element");
   }
 }
 
@@ -129,14 +138,14 @@ void check_threads(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) 
   for (const int threads : {1, 2, 3, 4, 7}) {
     deltarule::set_num_threads(threads);
     std::vector<T> c(static_cast<std::size_t>(m * n), T(0.5));
-    deltarule::gemm<T>(Pool::shared(), trans_a, trans_b, m, n, k, T(-0.1), a.data(), trans_a ? m : k,
-                       b.data(), trans_b ? k : n, T(1), c.data(), n);
+    deltarule::gemm<T>(Pool::shared(), trans_a, trans_b, m, n, k, T(-0.1), a.data(),
+                       trans_a ? m : k, b.data(), trans_b ? k : n, T(1), c.data(), n);
     if (first.empty()) first = c;
     ++checked;
     if (std::memcmp(first.data(), c.data(), c.size() * sizeof(T)) != 0) {
       ++failed;
-      std::printf("FAILED other bits on %d threads: ta=%d tb=%d %ld x %ld x %ld\n", threads, trans_a,
-                  trans_b, long(m), long(k), long(n));
+      std::printf("FAILED other bits on %d threads: ta=%d tb=%d %ld x %ld x %ld\n", threads,
+                  trans_a, trans_b, long(m), long(k), long(n));
     }
   }
   deltarule::set_num_threads(0);
@@ -168,7 +177,8 @@ void check_all(bool quick) {
       }
     }
     for (int i = 0; i < (quick ? 150 : 500); ++i) {
-      shape(small[pick(random_bits)] + any(random_bits) % 3, small[pick(random_bits)] + any(random_bits) % 3,
+      shape(small[pick(random_bits)] + any(random_bits) % 3,
+            small[pick(random_bits)] + any(random_bits) % 3,
             small[pick(random_bits)] + any(random_bits) % 3);
     }
     for (int64_t k : {0, 1, 4, 5, 383, 384, 385, 800, 1025}) shape(29, 70, k);
@@ -181,6 +191,8 @@ void check_all(bool quick) {
     shape(515, 300, 64);
     shape(1, 512, 2049);
     shape(2, 2049, 300);
+    shape(4100, 40, 20);
+    shape(4100, 70, 1024);
     if (!quick) shape(256, 1024, 1024);
     check_threads<T>(ta, tb, 100, 300, 1000);
     check_threads<T>(ta, tb, 257, 1030, 129);
