@@ -60,7 +60,7 @@ double gradients(Network<T>& net, In<T> theta, X x, In<T> y, std::optional<In<T>
 template <class T, class X>
 nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>> weight,
                 int64_t batch_size, const OptimizerSpec& optimizer, std::optional<Out<T>> first_moment,
-                std::optional<Out<T>> second_moment, int64_t steps_before, double l1, double l2,
+                std::optional<Out<T>> second_moment, int64_t steps_before, double loss_before, double weight_before, double l1, double l2,
                 double clip_norm, std::uint64_t seed, nb::ndarray<const std::uint8_t, nb::c_contig> stop,
                 In<int64_t> order, In<double> rates, int64_t first, int64_t last) {
   const RunSpec<T> run{samples_of<T>(x), y.data(),
@@ -69,7 +69,8 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
                        l2, clip_norm,
                        seed, theta.data(),
                        data_or_null(first_moment), data_or_null(second_moment),
-                       steps_before, stop.data()};
+                       steps_before, loss_before,
+                       weight_before, stop.data()};
   StretchResult result;
   {
     const nb::gil_scoped_release released;
@@ -93,10 +94,12 @@ void bind_network(nb::module_& m, const char* name) {
       .def("gradients", &gradients<T, In<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "gradient"_a)
       .def("gradients", &gradients<T, Csr<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "gradient"_a)
       .def("steps", &steps<T, In<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "batch_size"_a,
-           "optimizer"_a, "first_moment"_a.none(), "second_moment"_a.none(), "steps_before"_a, "l1"_a,
+           "optimizer"_a, "first_moment"_a.none(), "second_moment"_a.none(), "steps_before"_a, "loss_before"_a,
+           "weight_before"_a, "l1"_a,
            "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a, "order"_a, "rates"_a, "first"_a, "last"_a)
       .def("steps", &steps<T, Csr<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "batch_size"_a,
-           "optimizer"_a, "first_moment"_a.none(), "second_moment"_a.none(), "steps_before"_a, "l1"_a,
+           "optimizer"_a, "first_moment"_a.none(), "second_moment"_a.none(), "steps_before"_a, "loss_before"_a,
+           "weight_before"_a, "l1"_a,
            "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a, "order"_a, "rates"_a, "first"_a, "last"_a);
   m.def("predict", &predict_rows<T, In<T>>, "spec"_a, "theta"_a, "x"_a, "scores"_a, "out"_a);
   m.def("predict", &predict_rows<T, Csr<T>>, "spec"_a, "theta"_a, "x"_a, "scores"_a, "out"_a);

@@ -64,7 +64,7 @@ struct TinyRun {
   const double* rates;    // the learning rate of each step
   int64_t steps;
   const volatile unsigned char* stop;
-  double loss_sum;  // out
+  double loss_sum;  // goes on from what it holds
   bool bad;         // out: the loss of the step after the last one done is not finite
 };
 

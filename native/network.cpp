@@ -178,6 +178,8 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
                                 const double* rates, int64_t first, int64_t last) {
   const FlushDenormals flush;
   StretchResult result;
+  result.loss_sum = run.loss_before;
+  result.weight_sum = run.weight_before;
   sparse_ = run.samples.dense == nullptr;
   load_parameters(run.theta, true, &run);
   for (int64_t k = first; k < last; ++k) {
@@ -185,10 +187,10 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
       TinyRun<T> tiny{layers_[1].in, layers_[1].out, layers_[2].out, layers_[1].f.kind,
                       layers_[1].block, layers_[2].block, layers_[1].ld, layers_[2].ld,
                       layers_[1].bias, layers_[2].bias, run.samples.dense, run.targets,
-                      order + k, rates + k, last - k, run.stop, 0.0, false};
+                      order + k, rates + k, last - k, run.stop, result.loss_sum, false};
       const int64_t done = kernels_.tiny_steps(tiny);
       result.done += done;
-      result.loss_sum += tiny.loss_sum;
+      result.loss_sum = tiny.loss_sum;
       result.weight_sum += static_cast<double>(done);
       if (tiny.bad) result.bad_batch = k + done;
       break;

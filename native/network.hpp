@@ -33,6 +33,7 @@ struct RunSpec {
   T* first_moment = nullptr;   // v of SGD with momentum, s of Adagrad and RMSprop, m of Adam
   T* second_moment = nullptr;  // v of Adam
   int64_t steps_before = 0;    // optimizer steps done before this stretch
+  double loss_before = 0, weight_before = 0;  // sums that go on: their bits must not tell stretches apart
   const volatile unsigned char* stop;
 };
 

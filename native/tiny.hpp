@@ -54,7 +54,7 @@ int64_t tiny_loop(TinyRun<T>& run) {
     });
   });
 
-  double total = 0;
+  double total = run.loss_sum;
   bool bad = false;
   int64_t step = 0;
   for (; step < run.steps; ++step) {

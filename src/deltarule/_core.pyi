@@ -49,6 +49,8 @@ class _Network:
         first_moment: NDArray[Any] | None,
         second_moment: NDArray[Any] | None,
         steps_before: int,
+        loss_before: float,
+        weight_before: float,
         l1: float,
         l2: float,
         clip_norm: float,

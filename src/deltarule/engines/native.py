@@ -140,7 +140,7 @@ class NativeEngine:
             # Back to Python often enough for a Ctrl-C to be heard.
             until = min(last, first + prepared.batches_between_signals)
             start = time.perf_counter()
-            loss_sum, weight_sum, done, bad_batch, norms = prepared.net.steps(
+            total.loss_sum, total.weight_sum, done, bad_batch, norms = prepared.net.steps(
                 run.net.theta,
                 prepared.samples,
                 run.Y,
@@ -150,6 +150,8 @@ class NativeEngine:
                 moments[0],
                 moments[1],
                 run.state["t"],
+                total.loss_sum,
+                total.weight_sum,
                 run.l1,
                 run.l2,
                 0.0 if run.clip_norm is None else run.clip_norm,
@@ -161,8 +163,6 @@ class NativeEngine:
                 until,
             )
             run.state["t"] += done
-            total.loss_sum += loss_sum
-            total.weight_sum += weight_sum
             total.done += done
             if first == 0 and done:
                 total.gradient_norms = np.array(norms)
