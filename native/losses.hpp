@@ -11,9 +11,15 @@ struct Term {
   Vec<T> J, d;
 };
 
+// o, held just so far above 0 that y / o and log o stay finite.
 template <class T>
-DELTARULE_INLINE Vec<T> away_from_zero(Vec<T> o) {
-  return max<T>(splat<T>(Constants<T>::tiny), o);
+DELTARULE_INLINE Vec<T> away_from_zero(Vec<T> o, Vec<T> y) {
+  return max<T>(max<T>(splat<T>(T(1)), y) * Constants<T>::tiny, o);
+}
+// 1 - o for o <= 1, held above 0 by half of what o can be told apart from 1.
+template <class T>
+DELTARULE_INLINE Vec<T> up_to_one(Vec<T> o) {
+  return max<T>(splat<T>(Constants<T>::epsilon / T(4)), T(1) - o);
 }
 // y log y - y, with 0 log 0 = 0.
 template <class T>
@@ -49,10 +55,10 @@ DELTARULE_INLINE Term<T> plain_term(Vec<T> o, Vec<T> y, T p) {
   if constexpr (K == LossKind::squared_error) {
     return {T(0.5) * r * r, r};
   } else if constexpr (K == LossKind::log_loss) {
-    const V yes = away_from_zero<T>(o), no = away_from_zero<T>(one - o);
+    const V yes = away_from_zero<T>(o, y), no = up_to_one<T>(o);
     return {-(y * log<T>(yes) + (one - y) * log<T>(no)), r / (yes * no)};
   } else if constexpr (K == LossKind::cross_entropy) {
-    const V safe = away_from_zero<T>(o);
+    const V safe = away_from_zero<T>(o, y);
     return {-y * log<T>(safe), -y / safe};
   } else if constexpr (K == LossKind::absolute_error) {
     return {abs<T>(r), r > zero ? one : (r < zero ? -one : zero)};
@@ -64,7 +70,7 @@ DELTARULE_INLINE Term<T> plain_term(Vec<T> o, Vec<T> y, T p) {
             r > zero ? splat<T>(T(1) - p) : (r < zero ? splat<T>(-p) : zero)};
   } else {
     static_assert(K == LossKind::poisson);
-    const V safe = away_from_zero<T>(o);
+    const V safe = away_from_zero<T>(o, y);
     return {(o - y * log<T>(safe)) + poisson_constant<T>(y), one - y / safe};
   }
 }

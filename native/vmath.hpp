@@ -18,27 +18,27 @@ struct Constants<float> {
   // exp(x) is finite and normal in [exp_low, exp_high]; activations.py holds exp at the same top.
   static constexpr float exp_low = -86.8f, exp_high = 88.7227503f;
   static constexpr float tanh_top = 10.0f;
-  static constexpr float tiny = 1.0842022e-19f;  // square root of the smallest normal number
+  static constexpr float tiny = 1.17549435e-38f;  // the smallest normal number
+  static constexpr float epsilon = 1.19209290e-07f;
   static constexpr float largest_erfc = 10.0f;
-  static constexpr float exp_terms[] = {0.50000000134872258f, 0.16666666681647016f,
-                                        0.041666464711379081f, 0.00833331090172597f,
-                                        0.0013933673732931852f, 0.00019891017184302029f};
+  static constexpr float exp_terms[] = {
+      0.500000001f, 0.166666667f, 0.0416664647f, 0.0083333109f, 0.00139336737f, 0.000198910172f};
   static constexpr float log_terms[] = {0.66666662693f, 0.40000972152f, 0.28498786688f,
                                         0.24279078841f};
   static constexpr float erfc_center = 2.0f;
   static constexpr float erfc_terms[] = {
-      1.2769783817925877f,    -0.092763830329275432f, -0.16603043004010401f,  0.16405141091925643f,
-      -0.054219263814781093f, -0.0080351247620011213f, 0.0087163924667195622f, 0.0012735094324970596f,
-      -0.0014327453204808945f, -0.00044632360653073209f, 0.00016536537483274671f,
-      0.00011614677280668912f, 1.8087820594079359e-05f};
+      1.27697838f, -0.09276383f, -0.166030417f, 0.164051409f, -0.0542195055f, -0.00803528007f,
+      0.00871788984f, 0.00127513544f, -0.00143621473f, -0.000451682446f, 0.000167010562f,
+      0.000121793143f, 2.0400499e-05f};
 };
 template <>
 struct Constants<double> {
   static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
   static constexpr double round_magic = 6755399441055744.0;  // 1.5 * 2^52
-  static constexpr double exp_low = -707.5, exp_high = 709.78200311067;
+  static constexpr double exp_low = -707.5, exp_high = 709.7820031106711;
   static constexpr double tanh_top = 22.0;
-  static constexpr double tiny = 1.4916681462400413e-154;
+  static constexpr double tiny = 2.2250738585072014e-308;
+  static constexpr double epsilon = 2.220446049250313e-16;
   static constexpr double largest_erfc = 28.0;
   static constexpr double exp_terms[] = {
       0.5, 0.16666666666666671, 0.041666666666666671, 0.0083333333333261202, 0.0013888888888883737,
@@ -50,11 +50,12 @@ struct Constants<double> {
       1.479819860511658591e-01};
   static constexpr double erfc_center = 4.0;
   static constexpr double erfc_terms[] = {
-      1.2329951186255526,      -0.13962111684056253,   0.015379652102619558,   0.068097054254693229,
-      -0.10103906603635459,    0.093732834998330225,   -0.066330365812409503,  0.037167515537770257,
-      -0.016197734055994489,   0.005031969975753176,   -0.00075777329736691462, -0.00019925668432389153,
-      0.00015062169704678355,  -2.4399244283129879e-05, -1.1222046316669005e-05, 5.7097847609665058e-06,
-      2.9377854943443786e-07,  -8.2546997448711616e-07, 7.4719527805009712e-08, 1.1005996198640057e-07,
+      1.2329951186255526, -0.13962111684056253, 0.015379652102619558, 0.068097054254693229,
+      -0.10103906603629459, 0.093732834998330225, -0.066330365812409503, 0.037167515537770257,
+      -0.016197734055994489, 0.005031969975753176, -0.00075777329736691462,
+      -0.00019925668432389153, 0.00015062169704678355, -2.4399244283129879e-05,
+      -1.1222046316669005e-05, 5.7097847609665058e-06, 2.9377854943443786e-07,
+      -8.2546997448711616e-07, 7.4719527805009712e-08, 1.1005996198640057e-07,
       -1.7999475459031421e-08, -1.4091982822555755e-08, 1.868487385473519e-09, 1.263782858042137e-09};
 };
 
@@ -182,14 +183,16 @@ template <class T>
 DELTARULE_INLINE Normal<T> normal(Vec<T> z) {
   using C = Constants<T>;
   const Vec<T> x = min<T>(splat<T>(C::largest_erfc), abs<T>(z) * T(0.7071067811865476));
-  // x^2 exactly, as square + rest: exp(-x^2) must not lose digits in the tail.
+  // z^2 exactly, as square + rest: exp(-z^2 / 2) must not lose digits in the tail.
   constexpr int half = Simd<T>::mantissa / 2 + 1;
-  const Vec<T> high = (Vec<T>)(((Ints<T>)x >> half) << half);
-  const Vec<T> low = x - high;
-  const Vec<T> square = x * x;
+  const Vec<T> size = min<T>(splat<T>(C::largest_erfc * T(1.4142)), abs<T>(z));
+  const Vec<T> high = (Vec<T>)(((Ints<T>)size >> half) << half);
+  const Vec<T> low = size - high;
+  const Vec<T> square = size * size;
   const Vec<T> rest = ((high * high - square) + T(2) * high * low) + low * low;
-  const Vec<T> e = exp_negative<T>(-square);
-  const Vec<T> tail = (e - e * rest) * T(0.5);
+  const Vec<T> rounded = exp_negative<T>(T(-0.5) * square);
+  const Vec<T> e = rounded - rounded * (T(0.5) * rest);
+  const Vec<T> tail = e * T(0.5);
   const Vec<T> t = (x - C::erfc_center) / (x + C::erfc_center);
   const Vec<T> upper = tail * polynomial<T>(C::erfc_terms, t) / (T(2) * x + T(1));
   const Vec<T> zero = z - z;

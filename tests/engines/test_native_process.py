@@ -1,0 +1,184 @@
+"""The native engine among processes, threads, signals and old CPUs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+import deltarule as dr
+from deltarule.engines import Run
+from deltarule.network import Network
+from deltarule.optimizers import SGD
+
+native = pytest.importorskip("deltarule.engines.native")
+core = pytest.importorskip("deltarule._core")
+ENGINE = native.NativeEngine()
+
+
+def theta_after(sizes: list[int], dtype: str = "float32", steps: int = 3) -> bytes:
+    """The bits after a few steps on layers large enough for threads."""
+    rng = np.random.default_rng(0)
+    net = Network(sizes, "relu", dtype=dtype, rng=1)
+    n = 64 * steps
+    X = rng.standard_normal((n, sizes[0])).astype(dtype)
+    Y = rng.standard_normal((n, sizes[-1])).astype(dtype)
+    run = Run(net, X, Y, None, 64, SGD(1e-3), {"t": 0})
+    ENGINE.steps(run, np.arange(n), np.full(steps, 1e-3), 0, steps)
+    return net.theta.tobytes() + ENGINE.predict(net, X).tobytes()
+
+
+LARGE = [300, 512, 700, 10]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_same_bits_on_any_number_of_threads(dtype: str) -> None:
+    results = []
+    for threads in (1, 2, 3, 4):
+        core.set_num_threads(threads)
+        assert core.get_num_threads() == threads
+        results.append(theta_after(LARGE, dtype))
+    core.set_num_threads(0)
+    assert len(set(results)) == 1
+
+
+def test_many_python_threads_at_once() -> None:
+    expected = theta_after(LARGE)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: theta_after(LARGE), range(8))) == {expected}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_goes_on() -> None:
+    expected = theta_after(LARGE)  # the pool of the parent runs
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if theta_after(LARGE) == expected else 1)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("the child hangs")
+
+
+def _threads_of_a_worker() -> tuple[int, bytes]:
+    return core.get_num_threads(), theta_after(LARGE)
+
+
+def test_joblib_workers_take_their_share() -> None:
+    expected = theta_after(LARGE)
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        results = joblib.Parallel()(joblib.delayed(_threads_of_a_worker)() for _ in range(4))
+    assert results == [(1, expected)] * 4
+
+
+def python(code: str, **environment: str) -> Any:
+    """What a fresh interpreter prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+@pytest.mark.parametrize("level", ["baseline", "avx2", "avx512"])
+def test_every_cpu_level_learns_the_same(level: str) -> None:
+    code = """
+        import json
+        import numpy as np
+        import deltarule as dr
+        from deltarule import _core
+        from deltarule.engines.native import NativeEngine
+        from deltarule.engines.reference import ReferenceEngine
+
+        worst = 0.0
+        rng = np.random.default_rng(0)
+        for sizes, hidden in (([3, 5, 2], "sigmoid"), ([7, 33, 17, 3], "gelu"), ([300, 600, 9], "mish")):
+            net = dr.Network(sizes, hidden, rng=1)
+            X, Y = rng.standard_normal((70, sizes[0])), rng.standard_normal((70, sizes[-1]))
+            for rows in (1, 5, 70):
+                C, g = NativeEngine().gradients(net, X[:rows], Y[:rows], None)
+                expected = ReferenceEngine().gradients(net, X[:rows], Y[:rows], None)[1]
+                worst = max(worst, np.abs(g - expected).max() / np.abs(expected).max())
+                a = NativeEngine().predict(net, X[:rows])
+                worst = max(worst, np.abs(a - ReferenceEngine().predict(net, X[:rows])).max())
+        print(json.dumps([_core.cpu_level(), worst]))
+    """
+    in_use, worst = python(code, DELTARULE_CPU=level)
+    order = ["baseline", "avx2", "avx512"]
+    assert order.index(in_use) <= order.index(level)
+    if level == "baseline":
+        assert in_use == level
+    assert worst < 1e-12
+
+
+def test_thread_limits_of_the_environment() -> None:
+    code = "from deltarule import _core; print(_core.get_num_threads())"
+    assert python(code, OMP_NUM_THREADS="1") == 1
+    assert python(code) <= (os.cpu_count() or 1)
+
+
+def test_without_the_extension_everything_runs_on_the_reference() -> None:
+    code = """
+        import json, sys
+        sys.modules["deltarule._core"] = None  # an import of it now fails
+        import deltarule as dr
+        from deltarule.engines import engine_names
+        net = dr.Network([2, 3, 1], rng=0)
+        dr.train(net, [[0, 1], [1, 0]], [1, 0], epochs=2, validation=None)
+        print(json.dumps(engine_names()))
+    """
+    assert python(code) == ["reference"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_a_long_epoch_soon() -> None:
+    rng = np.random.default_rng(0)
+    net = Network([64, 512, 512, 1], "relu", rng=0)
+    X, Y = rng.standard_normal((20_000, 64)), rng.standard_normal((20_000, 1))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    start = time.perf_counter()
+    history = dr.train(net, X, Y, epochs=1000, batch_size=1, validation=None, engine="native")
+    assert history.stopped == "interrupted"
+    assert time.perf_counter() - start < 2.5
+    timer.join()
+
+
+def test_memory_does_not_grow() -> None:
+    rng = np.random.default_rng(0)
+    net = Network([20, 40, 3], "tanh", dtype="float32", rng=0)
+    X, Y = rng.standard_normal((50, 20)), rng.standard_normal((50, 3))
+
+    def train(epochs: int) -> None:
+        dr.train(net, X, Y, epochs=epochs, batch_size=10, validation=None, engine="native")
+        for _ in range(epochs):
+            net.predict(X)
+
+    train(50)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    train(1000)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 3_000  # KiB
