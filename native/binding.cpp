@@ -45,14 +45,40 @@ Samples<T> samples_of(const Csr<T>& x) {
   return {static_cast<int64_t>(std::get<2>(x).shape(0)) - 1, nullptr, std::get<0>(x).data(),
           std::get<1>(x).data(), std::get<2>(x).data()};
 }
+template <class T>
+bool width_fits(const NetworkSpec& spec, const In<T>& x) {
+  return x.ndim() == 2 && static_cast<int64_t>(x.shape(1)) == spec.sizes.front();
+}
+template <class T>
+bool width_fits(const NetworkSpec&, const Csr<T>&) {
+  return true;  // the indices are those of a checked matrix
+}
 template <class A>
 auto data_or_null(const std::optional<A>& array) {
   return array ? array->data() : nullptr;
 }
 
+// The arrays come checked from deltarule.engines.native; sizes that do not fit would read beyond them.
+void expect(bool fits, const char* what) {
+  if (!fits) throw nb::value_error(what);
+}
+template <class T, class X>
+Samples<T> checked(const NetworkSpec& spec, const X& x, const In<T>* y, const std::optional<In<T>>& weight) {
+  const Samples<T> samples = samples_of<T>(x);
+  if (samples.dense != nullptr || samples.rows == 0) expect(width_fits(spec, x), "x: wrong number of columns");
+  if (y != nullptr)
+    expect(static_cast<int64_t>(y->size()) == samples.rows * spec.sizes.back(), "y: wrong shape");
+  if (weight) expect(static_cast<int64_t>(weight->size()) == samples.rows, "weight: wrong length");
+  return samples;
+}
+
+constexpr int64_t kReleaseFrom = 10'000;  // elements: below, releasing the GIL costs more than it gives
+
 template <class T, class X>
 double gradients(Network<T>& net, In<T> theta, X x, In<T> y, std::optional<In<T>> weight, Out<T> gradient) {
-  const Samples<T> samples = samples_of<T>(x);
+  const Samples<T> samples = checked<T>(net.spec(), x, &y, weight);
+  expect(static_cast<int64_t>(theta.size()) == net.parameters() && gradient.size() == theta.size(),
+         "theta: wrong length");
   const nb::gil_scoped_release released;
   return net.gradients(theta.data(), samples, y.data(), data_or_null(weight), gradient.data());
 }
@@ -63,7 +89,14 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
                 std::optional<Out<T>> second_moment, int64_t steps_before, double loss_before, double weight_before, double l1, double l2,
                 double clip_norm, std::uint64_t seed, nb::ndarray<const std::uint8_t, nb::c_contig> stop,
                 In<int64_t> order, In<double> rates, int64_t first, int64_t last) {
-  const RunSpec<T> run{samples_of<T>(x), y.data(),
+  const auto length = static_cast<std::size_t>(net.parameters());
+  expect(theta.size() == length, "theta: wrong length");
+  expect(!first_moment || first_moment->size() == length, "first_moment: wrong length");
+  expect(!second_moment || second_moment->size() == length, "second_moment: wrong length");
+  expect(0 <= first && batch_size >= 1 && static_cast<std::size_t>(last) <= rates.size() &&
+             (last - 1) * batch_size < static_cast<int64_t>(order.size()),
+         "batches beyond the epoch");
+  const RunSpec<T> run{checked<T>(net.spec(), x, &y, weight), y.data(),
                        data_or_null(weight), batch_size,
                        optimizer, l1,
                        l2, clip_norm,
@@ -82,27 +115,46 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
 
 template <class T, class X>
 void predict_rows(const NetworkSpec& spec, In<T> theta, X x, bool scores, Out<T> out) {
-  const Samples<T> samples = samples_of<T>(x);
+  const Samples<T> samples = checked<T>(spec, x, nullptr, std::nullopt);
+  expect(static_cast<int64_t>(out.size()) == samples.rows * spec.sizes.back(), "out: wrong shape");
   const nb::gil_scoped_release released;
   predict<T>(spec, theta.data(), samples, scores, out.data());
+}
+
+// Predicts rows that need no checks by the caller: false, with `out` unset, if their number of columns
+// is wrong or one is not finite.
+template <class T>
+bool predict_checked(const NetworkSpec& spec, In<T> theta, nb::ndarray<const T, nb::ndim<2>, nb::c_contig> x,
+                     nb::ndarray<T, nb::ndim<2>, nb::c_contig> out) {
+  const auto rows = static_cast<int64_t>(x.shape(0));
+  if (static_cast<int64_t>(x.shape(1)) != spec.sizes.front()) return false;
+  if (!all_finite(x.data(), rows * spec.sizes.front())) return false;
+  if (rows * spec.sizes.front() < kReleaseFrom && static_cast<int64_t>(theta.size()) < kReleaseFrom) {
+    predict<T>(spec, theta.data(), {rows, x.data()}, false, out.data());
+    return true;
+  }
+  const nb::gil_scoped_release released;
+  predict<T>(spec, theta.data(), {rows, x.data()}, false, out.data());
+  return true;
 }
 
 template <class T>
 void bind_network(nb::module_& m, const char* name) {
   nb::class_<Network<T>>(m, name, "A network laid out for batches of at most `rows` rows.")
       .def(nb::init<NetworkSpec, int64_t, std::vector<double>>(), "spec"_a, "rows"_a, "dropout"_a)
-      .def("gradients", &gradients<T, In<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "gradient"_a)
-      .def("gradients", &gradients<T, Csr<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "gradient"_a)
-      .def("steps", &steps<T, In<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "batch_size"_a,
-           "optimizer"_a, "first_moment"_a.none(), "second_moment"_a.none(), "steps_before"_a, "loss_before"_a,
+      .def("gradients", &gradients<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
+      .def("gradients", &gradients<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
+      .def("steps", &steps<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "batch_size"_a,
+           "optimizer"_a, "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(), "steps_before"_a, "loss_before"_a,
            "weight_before"_a, "l1"_a,
-           "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a, "order"_a, "rates"_a, "first"_a, "last"_a)
-      .def("steps", &steps<T, Csr<T>>, "theta"_a, "x"_a, "y"_a, "weight"_a.none(), "batch_size"_a,
-           "optimizer"_a, "first_moment"_a.none(), "second_moment"_a.none(), "steps_before"_a, "loss_before"_a,
+           "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a, "last"_a)
+      .def("steps", &steps<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "batch_size"_a,
+           "optimizer"_a, "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(), "steps_before"_a, "loss_before"_a,
            "weight_before"_a, "l1"_a,
-           "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a, "order"_a, "rates"_a, "first"_a, "last"_a);
-  m.def("predict", &predict_rows<T, In<T>>, "spec"_a, "theta"_a, "x"_a, "scores"_a, "out"_a);
-  m.def("predict", &predict_rows<T, Csr<T>>, "spec"_a, "theta"_a, "x"_a, "scores"_a, "out"_a);
+           "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a, "last"_a);
+  m.def("predict", &predict_rows<T, In<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(), "scores"_a, "out"_a.noconvert());
+  m.def("predict_checked", &predict_checked<T>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(), "out"_a.noconvert());
+  m.def("predict", &predict_rows<T, Csr<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(), "scores"_a, "out"_a.noconvert());
 }
 
 }  // namespace

@@ -59,6 +59,7 @@ class Network {
   Network& operator=(const Network&) = delete;
 
   int64_t parameters() const { return parameters_; }
+  const NetworkSpec& spec() const { return spec_; }
 
   // C and dC/dtheta.
   double gradients(const T* theta, const Samples<T>& samples, const T* targets, const T* sample_weight,
@@ -135,6 +136,9 @@ class Network {
 // a_L (rows, n_L) for the rows of `samples`, or z_L if only the scores are asked for.
 template <class T>
 void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples, bool scores, T* out);
+
+template <class T>
+bool all_finite(const T* x, int64_t n);
 
 // Keeps denormal numbers at zero while it lives: vanishing gradients would otherwise make steps many
 // times slower, for contributions below 1e-38 (float64: 1e-308).

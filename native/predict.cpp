@@ -1,5 +1,6 @@
 // Prediction: single rows straight from theta, many rows in pieces that the pool shares out.
 #include <algorithm>
+#include <iterator>
 
 #include "gemm.hpp"
 #include "workspace.hpp"
@@ -130,6 +131,18 @@ void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples,
   });
 }
 
+template <class T>
+bool all_finite(const T* x, int64_t n) {
+  T sums[16] = {};  // x - x is 0, or NaN if x is not finite
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int j = 0; j < 16; ++j) sums[j] += x[i + j] - x[i + j];
+  for (; i < n; ++i) sums[0] += x[i] - x[i];
+  return std::all_of(std::begin(sums), std::end(sums), [](T sum) { return sum == 0; });
+}
+
+template bool all_finite<float>(const float*, int64_t);
+template bool all_finite<double>(const double*, int64_t);
 template void predict<float>(const NetworkSpec&, const float*, const Samples<float>&, bool, float*);
 template void predict<double>(const NetworkSpec&, const double*, const Samples<double>&, bool, double*);
 

@@ -98,14 +98,17 @@ class TorchHand(_Torch):
 
 
 class TorchAutograd(_Torch):
-    """As most people write it: a loss, backward(), and the fused SGD of torch.optim."""
+    """As most people write it: a loss, backward(), and the SGD of torch.optim."""
 
     def reset(self) -> None:
         super().reset()
         for parameter in (*self.W, *self.b):
             parameter.requires_grad_()
-        rate = self.problem.case.learning_rate
-        self.optimizer = torch.optim.SGD([*self.W, *self.b], lr=rate, fused=True)
+        case = self.problem.case
+        # the fused form starts all threads however small the arrays are
+        form: Any = {"fused": True} if case.parameters > 100_000 else {"foreach": True}
+        parameters = [*self.W, *self.b]
+        self.optimizer = torch.optim.SGD(parameters, lr=case.learning_rate, **form)
 
     def train(self, steps: int) -> None:
         factor = 0.5 / self.problem.case.batch
