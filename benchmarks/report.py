@@ -8,6 +8,9 @@ from typing import Any
 
 from benchmarks.contenders import ENTRIES, OURS, entry
 
+THREADS_PAY_FROM = 1e7
+"""Flops per step below which nobody gains from a second thread."""
+
 
 def geometric_mean(ratios: Sequence[float]) -> float:
     """exp of the mean logarithm. Raises ValueError when there is nothing to average."""
@@ -55,12 +58,20 @@ def _present(results: Sequence[dict[str, Any]]) -> list[str]:
     return [e.name for e in ENTRIES if e.name in names]
 
 
-def _training(results: Sequence[dict[str, Any]], peak: float | None) -> str:
+def _limit(flops: int, peaks: dict[str, float]) -> str:
+    """Microseconds of a step's flops at the best sgemm rate; small steps have one thread only."""
+    if not peaks:
+        return "-"
+    rate = max(peaks.values()) if flops > THREADS_PAY_FROM else peaks["1"]
+    return number(flops / rate / 1e3)
+
+
+def _training(results: Sequence[dict[str, Any]], peaks: dict[str, float]) -> str:
     names = _present(results)
     header = ["network, batch", *names, "limit", "ratio (rounds)", "aim"]
     rows = []
     for result in results:
-        limit = number(result["flops"] / peak / 1e3) if peak else "-"
+        limit = _limit(result["flops"], peaks)
         ratio = "-"
         if result["ratio"] is not None:
             low, high = number(result["ratio_low"]), number(result["ratio_high"])
@@ -156,7 +167,6 @@ def _facts(facts: dict[str, Any]) -> str:
 def markdown(results: dict[str, Any]) -> str:
     """The whole report; sections that were not measured are left out."""
     facts, training = results["machine"], results.get("table", [])
-    peaks = facts["peak_gflops"].values()
     parts = ["# Benchmark results", _facts(facts)]
     if training:
         parts += [
@@ -164,7 +174,7 @@ def markdown(results: dict[str, Any]) -> str:
             "Microseconds per step (threads), float32, plain SGD, squared error, linear output; "
             "medians of interleaved rounds. `limit`: the flops at the best sgemm rate. "
             "`ratio`: the best peer's time over ours (lowest and highest round).",
-            _training(training, max(peaks, default=None)),
+            _training(training, facts["peak_gflops"]),
         ]
         ratios = [r["ratio"] for r in training if r["ratio"] is not None]
         if ratios:
