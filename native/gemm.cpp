@@ -13,7 +13,7 @@
 namespace deltarule {
 namespace {
 
-// Chosen by measurement, see GEMM.md.
+// How each was chosen: GEMM.md.
 constexpr int64_t kParallelProducts =
     5'000'000;                  // m n k below which a dispatch costs more than it saves
 constexpr int64_t kTasks = 16;  // at least as many tasks, for threads that start late or lose time
