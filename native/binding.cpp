@@ -58,24 +58,29 @@ auto data_or_null(const std::optional<A>& array) {
   return array ? array->data() : nullptr;
 }
 
-// The arrays come checked from deltarule.engines.native; sizes that do not fit would read beyond them.
+// The arrays come checked from deltarule.engines.native; sizes that do not fit would read beyond
+// them.
 void expect(bool fits, const char* what) {
   if (!fits) throw nb::value_error(what);
 }
 template <class T, class X>
-Samples<T> checked(const NetworkSpec& spec, const X& x, const In<T>* y, const std::optional<In<T>>& weight) {
+Samples<T> checked(const NetworkSpec& spec, const X& x, const In<T>* y,
+                   const std::optional<In<T>>& weight) {
   const Samples<T> samples = samples_of<T>(x);
-  if (samples.dense != nullptr || samples.rows == 0) expect(width_fits(spec, x), "x: wrong number of columns");
+  if (samples.dense != nullptr || samples.rows == 0)
+    expect(width_fits(spec, x), "x: wrong number of columns");
   if (y != nullptr)
     expect(static_cast<int64_t>(y->size()) == samples.rows * spec.sizes.back(), "y: wrong shape");
   if (weight) expect(static_cast<int64_t>(weight->size()) == samples.rows, "weight: wrong length");
   return samples;
 }
 
-constexpr int64_t kReleaseFrom = 10'000;  // elements: below, releasing the GIL costs more than it gives
+constexpr int64_t kReleaseFrom =
+    10'000;  // elements: below, releasing the GIL costs more than it gives
 
 template <class T, class X>
-double gradients(Network<T>& net, In<T> theta, X x, In<T> y, std::optional<In<T>> weight, Out<T> gradient) {
+double gradients(Network<T>& net, In<T> theta, X x, In<T> y, std::optional<In<T>> weight,
+                 Out<T> gradient) {
   const Samples<T> samples = checked<T>(net.spec(), x, &y, weight);
   expect(static_cast<int64_t>(theta.size()) == net.parameters() && gradient.size() == theta.size(),
          "theta: wrong length");
@@ -85,10 +90,12 @@ double gradients(Network<T>& net, In<T> theta, X x, In<T> y, std::optional<In<T>
 
 template <class T, class X>
 nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>> weight,
-                int64_t batch_size, const OptimizerSpec& optimizer, std::optional<Out<T>> first_moment,
-                std::optional<Out<T>> second_moment, int64_t steps_before, double loss_before, double weight_before, double l1, double l2,
-                double clip_norm, std::uint64_t seed, nb::ndarray<const std::uint8_t, nb::c_contig> stop,
-                In<int64_t> order, In<double> rates, int64_t first, int64_t last) {
+                int64_t batch_size, const OptimizerSpec& optimizer,
+                std::optional<Out<T>> first_moment, std::optional<Out<T>> second_moment,
+                int64_t steps_before, double loss_before, double weight_before, double l1,
+                double l2, double clip_norm, std::uint64_t seed,
+                nb::ndarray<const std::uint8_t, nb::c_contig> stop, In<int64_t> order,
+                In<double> rates, int64_t first, int64_t last) {
   const auto length = static_cast<std::size_t>(net.parameters());
   expect(theta.size() == length, "theta: wrong length");
   expect(!first_moment || first_moment->size() == length, "first_moment: wrong length");
@@ -96,18 +103,27 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
   expect(0 <= first && batch_size >= 1 && static_cast<std::size_t>(last) <= rates.size() &&
              (last - 1) * batch_size < static_cast<int64_t>(order.size()),
          "batches beyond the epoch");
-  const RunSpec<T> run{checked<T>(net.spec(), x, &y, weight), y.data(),
-                       data_or_null(weight), batch_size,
-                       optimizer, l1,
-                       l2, clip_norm,
-                       seed, theta.data(),
-                       data_or_null(first_moment), data_or_null(second_moment),
-                       steps_before, loss_before,
-                       weight_before, stop.data()};
+  const RunSpec<T> run{checked<T>(net.spec(), x, &y, weight),
+                       y.data(),
+                       data_or_null(weight),
+                       batch_size,
+                       optimizer,
+                       l1,
+                       l2,
+                       clip_norm,
+                       seed,
+                       theta.data(),
+                       data_or_null(first_moment),
+                       data_or_null(second_moment),
+                       steps_before,
+                       loss_before,
+                       weight_before,
+                       stop.data()};
   StretchResult result;
   {
     const nb::gil_scoped_release released;
-    result = net.steps(run, order.data(), static_cast<int64_t>(order.shape(0)), rates.data(), first, last);
+    result = net.steps(run, order.data(), static_cast<int64_t>(order.shape(0)), rates.data(), first,
+                       last);
   }
   return nb::make_tuple(result.loss_sum, result.weight_sum, result.done, result.bad_batch,
                         result.gradient_norms);
@@ -121,15 +137,17 @@ void predict_rows(const NetworkSpec& spec, In<T> theta, X x, bool scores, Out<T>
   predict<T>(spec, theta.data(), samples, scores, out.data());
 }
 
-// Predicts rows that need no checks by the caller: false, with `out` unset, if their number of columns
-// is wrong or one is not finite.
+// Predicts rows that need no checks by the caller: false, with `out` unset, if their number of
+// columns is wrong or one is not finite.
 template <class T>
-bool predict_checked(const NetworkSpec& spec, In<T> theta, nb::ndarray<const T, nb::ndim<2>, nb::c_contig> x,
+bool predict_checked(const NetworkSpec& spec, In<T> theta,
+                     nb::ndarray<const T, nb::ndim<2>, nb::c_contig> x,
                      nb::ndarray<T, nb::ndim<2>, nb::c_contig> out) {
   const auto rows = static_cast<int64_t>(x.shape(0));
   if (static_cast<int64_t>(x.shape(1)) != spec.sizes.front()) return false;
   if (!all_finite(x.data(), rows * spec.sizes.front())) return false;
-  if (rows * spec.sizes.front() < kReleaseFrom && static_cast<int64_t>(theta.size()) < kReleaseFrom) {
+  if (rows * spec.sizes.front() < kReleaseFrom &&
+      static_cast<int64_t>(theta.size()) < kReleaseFrom) {
     predict<T>(spec, theta.data(), {rows, x.data()}, false, out.data());
     return true;
   }
@@ -142,19 +160,28 @@ template <class T>
 void bind_network(nb::module_& m, const char* name) {
   nb::class_<Network<T>>(m, name, "A network laid out for batches of at most `rows` rows.")
       .def(nb::init<NetworkSpec, int64_t, std::vector<double>>(), "spec"_a, "rows"_a, "dropout"_a)
-      .def("gradients", &gradients<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
-      .def("gradients", &gradients<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
-      .def("steps", &steps<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "batch_size"_a,
-           "optimizer"_a, "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(), "steps_before"_a, "loss_before"_a,
-           "weight_before"_a, "l1"_a,
-           "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a, "last"_a)
-      .def("steps", &steps<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(), "weight"_a.noconvert().none(), "batch_size"_a,
-           "optimizer"_a, "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(), "steps_before"_a, "loss_before"_a,
-           "weight_before"_a, "l1"_a,
-           "l2"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a, "last"_a);
-  m.def("predict", &predict_rows<T, In<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(), "scores"_a, "out"_a.noconvert());
-  m.def("predict_checked", &predict_checked<T>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(), "out"_a.noconvert());
-  m.def("predict", &predict_rows<T, Csr<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(), "scores"_a, "out"_a.noconvert());
+      .def("gradients", &gradients<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(),
+           "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
+      .def("gradients", &gradients<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(),
+           "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
+      .def("steps", &steps<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(),
+           "weight"_a.noconvert().none(), "batch_size"_a, "optimizer"_a,
+           "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(),
+           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a, "clip_norm"_a,
+           "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a,
+           "last"_a)
+      .def("steps", &steps<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(),
+           "weight"_a.noconvert().none(), "batch_size"_a, "optimizer"_a,
+           "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(),
+           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a, "clip_norm"_a,
+           "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a,
+           "last"_a);
+  m.def("predict", &predict_rows<T, In<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
+        "scores"_a, "out"_a.noconvert());
+  m.def("predict_checked", &predict_checked<T>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
+        "out"_a.noconvert());
+  m.def("predict", &predict_rows<T, Csr<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
+        "scores"_a, "out"_a.noconvert());
 }
 
 }  // namespace
@@ -162,26 +189,36 @@ void bind_network(nb::module_& m, const char* name) {
 NB_MODULE(_core, m) {
   m.doc() = "The compiled core of deltarule; used through deltarule.engines.native.";
   nb::class_<NetworkSpec>(m, "NetworkSpec", "Sizes, activations and loss, by number.")
-      .def("__init__",
-           [](NetworkSpec* self, std::vector<int64_t> sizes, const std::vector<int>& activations,
-              const std::vector<double>& parameters, std::vector<bool> bias, int loss,
-              double loss_parameter) {
-             new (self) NetworkSpec(make_spec(std::move(sizes), activations, parameters, std::move(bias),
-                                              loss, loss_parameter));
-           },
-           "sizes"_a, "activations"_a, "parameters"_a, "bias"_a, "loss"_a, "loss_parameter"_a);
+      .def(
+          "__init__",
+          [](NetworkSpec* self, std::vector<int64_t> sizes, const std::vector<int>& activations,
+             const std::vector<double>& parameters, std::vector<bool> bias, int loss,
+             double loss_parameter) {
+            new (self) NetworkSpec(make_spec(std::move(sizes), activations, parameters,
+                                             std::move(bias), loss, loss_parameter));
+          },
+          "sizes"_a, "activations"_a, "parameters"_a, "bias"_a, "loss"_a, "loss_parameter"_a);
   nb::class_<OptimizerSpec>(m, "OptimizerSpec", "The settings of an optimizer.")
-      .def("__init__",
-           [](OptimizerSpec* self, int kind, double momentum, bool nesterov, double rho, double beta_1,
-              double beta_2, double epsilon, double weight_decay) {
-             new (self) OptimizerSpec{static_cast<OptimizerKind>(kind), momentum, nesterov, rho, beta_1,
-                                      beta_2, epsilon, weight_decay};
-           },
-           "kind"_a, "momentum"_a, "nesterov"_a, "rho"_a, "beta_1"_a, "beta_2"_a, "epsilon"_a,
-           "weight_decay"_a);
+      .def(
+          "__init__",
+          [](OptimizerSpec* self, int kind, double momentum, bool nesterov, double rho,
+             double beta_1, double beta_2, double epsilon, double weight_decay) {
+            new (self) OptimizerSpec{static_cast<OptimizerKind>(kind),
+                                     momentum,
+                                     nesterov,
+                                     rho,
+                                     beta_1,
+                                     beta_2,
+                                     epsilon,
+                                     weight_decay};
+          },
+          "kind"_a, "momentum"_a, "nesterov"_a, "rho"_a, "beta_1"_a, "beta_2"_a, "epsilon"_a,
+          "weight_decay"_a);
   bind_network<float>(m, "Network32");
   bind_network<double>(m, "Network64");
-  m.def("cpu_level", [] { return level_name(cpu_level()); }, "The CPU level whose kernels are in use.");
+  m.def(
+      "cpu_level", [] { return level_name(cpu_level()); },
+      "The CPU level whose kernels are in use.");
   m.def("get_num_threads", &get_num_threads);
   m.def("set_num_threads", &set_num_threads, "n"_a);
 }

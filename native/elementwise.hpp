@@ -31,7 +31,8 @@ DELTARULE_INLINE Value<T, K> activation(Vec<T> z, T p) {
   } else if constexpr (K == Act::leaky_relu) {
     return {z > zero ? z : p * z, z > zero ? one : splat<T>(p)};
   } else if constexpr (K == Act::elu || K == Act::selu) {
-    const T alpha = K == Act::selu ? T(kSeluAlpha) : p, scale = K == Act::selu ? T(kSeluScale) : T(1);
+    const T alpha = K == Act::selu ? T(kSeluAlpha) : p,
+            scale = K == Act::selu ? T(kSeluScale) : T(1);
     const V below = alpha * expm1<T>(min<T>(zero, z));
     return {scale * (z > zero ? z : below), scale * (z > zero ? one : below + alpha)};
   } else if constexpr (K == Act::gelu) {
@@ -66,19 +67,28 @@ template <class T, Act K>
 DELTARULE_INLINE Vec<T> slope_of(Vec<T> a, T p) {
   using V = Vec<T>;
   const V zero = splat<T>(T(0)), one = splat<T>(T(1));
-  if constexpr (K == Act::sigmoid) return a - a * a;
-  else if constexpr (K == Act::tanh) return one - a * a;
-  else if constexpr (K == Act::relu) return a > zero ? one : zero;
-  else if constexpr (K == Act::leaky_relu) return a > zero ? one : splat<T>(p);
-  else if constexpr (K == Act::elu) return a > zero ? one : a + p;
+  if constexpr (K == Act::sigmoid)
+    return a - a * a;
+  else if constexpr (K == Act::tanh)
+    return one - a * a;
+  else if constexpr (K == Act::relu)
+    return a > zero ? one : zero;
+  else if constexpr (K == Act::leaky_relu)
+    return a > zero ? one : splat<T>(p);
+  else if constexpr (K == Act::elu)
+    return a > zero ? one : a + p;
   else if constexpr (K == Act::selu)
     return a > zero ? splat<T>(T(kSeluScale)) : a + T(kSeluScale * kSeluAlpha);
-  else if constexpr (K == Act::softsign) return (one - abs<T>(a)) * (one - abs<T>(a));
-  else if constexpr (K == Act::exp) return a;
-  else return one;
+  else if constexpr (K == Act::softsign)
+    return (one - abs<T>(a)) * (one - abs<T>(a));
+  else if constexpr (K == Act::exp)
+    return a;
+  else
+    return one;
 }
 
-// Calls body(pointer offset, lanes) over the block, whole vectors first; `Full` vectors are the rule.
+// Calls body(pointer offset, lanes) over the block, whole vectors first; `Full` vectors are the
+// rule.
 template <class T, class F>
 DELTARULE_INLINE void for_vectors(const Rows<T>& x, F&& body) {
   const bool flat = x.columns == x.ld;
@@ -91,13 +101,21 @@ DELTARULE_INLINE void for_vectors(const Rows<T>& x, F&& body) {
   }
 }
 template <class T, int N>
-DELTARULE_INLINE Vec<T> load_lanes(const T* p, Index<N>) { return load(p); }
+DELTARULE_INLINE Vec<T> load_lanes(const T* p, Index<N>) {
+  return load(p);
+}
 template <class T>
-DELTARULE_INLINE Vec<T> load_lanes(const T* p, int n) { return load_first(p, n); }
+DELTARULE_INLINE Vec<T> load_lanes(const T* p, int n) {
+  return load_first(p, n);
+}
 template <class T, int N>
-DELTARULE_INLINE void store_lanes(T* p, Vec<T> v, Index<N>) { store<T>(p, v); }
+DELTARULE_INLINE void store_lanes(T* p, Vec<T> v, Index<N>) {
+  store<T>(p, v);
+}
 template <class T>
-DELTARULE_INLINE void store_lanes(T* p, Vec<T> v, int n) { store_first<T>(p, v, n); }
+DELTARULE_INLINE void store_lanes(T* p, Vec<T> v, int n) {
+  store_first<T>(p, v, n);
+}
 
 template <class T, Act K>
 void activate_as(T p, const Rows<T>& z, T* slope) {
@@ -154,9 +172,8 @@ DELTARULE_INLINE void with_activation(Act kind, F&& body) {
 
 template <class T>
 void activate(Activation f, const Rows<T>& z, T* slope) {
-  with_activation(f.kind, [&](auto kind) {
-    activate_as<T, decltype(kind)::value>(T(f.parameter), z, slope);
-  });
+  with_activation(
+      f.kind, [&](auto kind) { activate_as<T, decltype(kind)::value>(T(f.parameter), z, slope); });
 }
 template <class T>
 void times_slope(Activation f, const Rows<T>& d, const T* a, int64_t lda) {

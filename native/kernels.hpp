@@ -8,10 +8,10 @@ namespace deltarule {
 
 // What a small product does with its sums S = A B.
 enum class Store : int {
-  set,        // C = S (+ bias row)
-  scaled,     // C = alpha S
-  add,        // C += alpha S
-  momentum,   // V = mu V + alpha S; C += V
+  set,       // C = S (+ bias row)
+  scaled,    // C = alpha S
+  add,       // C += alpha S
+  momentum,  // V = mu V + alpha S; C += V
 };
 
 // Rows of a matrix that will be read soon: an update asks for them, a few lines with each tile.
@@ -60,8 +60,8 @@ struct TinyRun {
   bool bias1, bias2;
   const T* x;
   const T* y;
-  const int64_t* order;   // the row of each step
-  const double* rates;    // the learning rate of each step
+  const int64_t* order;  // the row of each step
+  const double* rates;   // the learning rate of each step
   int64_t steps;
   const volatile unsigned char* stop;
   double loss_sum;  // goes on from what it holds
@@ -74,13 +74,14 @@ struct Kernels {
 
   void (*product)(const Product<T>& p);
 
-  // out (columns, ldo) = W^T for W (rows, columns); out's rows are padded with zeros up to a multiple
-  // of the vector length.
+  // out (columns, ldo) = W^T for W (rows, columns); out's rows are padded with zeros up to a
+  // multiple of the vector length.
   void (*transpose)(const T* w, int64_t ldw, int64_t rows, int64_t columns, T* out, int64_t ldo);
 
   // y (n, padded) = x W + b for one row x, W with rows of exactly ldw elements and any alignment;
   // nothing is read outside W and b (n,).
-  void (*row_times_matrix)(const T* x, const T* w, int64_t ldw, const T* b, int64_t k, int64_t n, T* y);
+  void (*row_times_matrix)(const T* x, const T* w, int64_t ldw, const T* b, int64_t k, int64_t n,
+                           T* y);
 
   // D (m, n) = G (m, k) W^T for few rows: W (n, k padded), rows dotted with rows.
   void (*rows_dot_rows)(const T* g, int64_t ldg, const T* w, int64_t ldw, int64_t m, int64_t n,
@@ -98,17 +99,17 @@ struct Kernels {
   void (*multiply)(const Rows<T>& d, const T* s, int64_t lds);
 
   // From z_L (rows, columns), padded with anything: delta_L (times w_i if given) into `delta`, with
-  // zeros in the padding, and sum of w_i J_i. `slope` is scratch laid out as z; z becomes a_L unless
-  // the pair is fused.
-  double (*output_delta)(Loss loss, Activation f, const Rows<T>& z, const T* y, const T* w, T* delta,
-                         T* slope);
+  // zeros in the padding, and sum of w_i J_i. `slope` is scratch laid out as z; z becomes a_L
+  // unless the pair is fused.
+  double (*output_delta)(Loss loss, Activation f, const Rows<T>& z, const T* y, const T* w,
+                         T* delta, T* slope);
 
   // softmax of each row, in place.
   void (*softmax)(const Rows<T>& z);
 
   // One optimizer step on n parameters (any count): g is the gradient, m and v its state.
-  void (*update)(const OptimizerSpec& o, T rate, double rate_t, int64_t n, T* theta, const T* g, T* m,
-                 T* v);
+  void (*update)(const OptimizerSpec& o, T rate, double rate_t, int64_t n, T* theta, const T* g,
+                 T* m, T* v);
 
   // g += l1 sign(w) + l2 w.
   void (*penalize)(T l1, T l2, int64_t n, const T* w, T* g);
@@ -132,9 +133,15 @@ struct Kernels {
 // Whether f'(z) can be had from f(z) alone, cheaply.
 inline bool slope_from_output(Activation f) {
   switch (f.kind) {
-    case Act::identity: case Act::sigmoid: case Act::tanh: case Act::relu: case Act::selu:
-    case Act::softsign: case Act::exp: return true;
-    case Act::leaky_relu: case Act::elu: return f.parameter >= 0;
+    case Act::identity:
+    case Act::sigmoid:
+    case Act::tanh:
+    case Act::relu:
+    case Act::selu:
+    case Act::softsign:
+    case Act::exp: return true;
+    case Act::leaky_relu:
+    case Act::elu: return f.parameter >= 0;
     default: return false;
   }
 }

@@ -16,10 +16,10 @@ int64_t tiny_steps(TinyRun<T>& run);
 template <class T>
 const Kernels<T>& table() {
   static constexpr Kernels<T> kernels = {
-      kLanes<T>,         product<T>,     transpose<T>,      row_times_matrix<T>, rows_dot_rows<T>,
-      column_sums<T>,    activate<T>,    times_slope<T>,    multiply<T>,         output_delta<T>,
-      softmax<T>,        update<T>,      penalize<T>,       sum_of_squares<T>,   scale<T>,
-      axpy<T>,           gather<T>,      dropout<T>,        tiny_fits<T>,         tiny_steps<T>};
+      kLanes<T>,      product<T>,  transpose<T>,   row_times_matrix<T>, rows_dot_rows<T>,
+      column_sums<T>, activate<T>, times_slope<T>, multiply<T>,         output_delta<T>,
+      softmax<T>,     update<T>,   penalize<T>,    sum_of_squares<T>,   scale<T>,
+      axpy<T>,        gather<T>,   dropout<T>,     tiny_fits<T>,        tiny_steps<T>};
   return kernels;
 }
 

@@ -162,7 +162,7 @@ double softmax_cross_entropy(const Rows<T>& z, const T* y, const T* w, T* delta)
       store<T>(d + at, out);
     }
     // log(sum) stands in every lane: one lane of it is wanted in the end.
-    total = total + (log<T>(e.sum) * (T(1) / kLanes<T>) - dot) * weight;
+    total = total + (log<T>(e.sum) * (T(1) / kLanes<T>)-dot) * weight;
   }
   double sum = 0;
   for (int i = 0; i < kLanes<T>; ++i) sum += static_cast<double>(total[i]);
@@ -173,10 +173,13 @@ double softmax_cross_entropy(const Rows<T>& z, const T* y, const T* w, T* delta)
 template <class F>
 DELTARULE_INLINE double with_loss(LossKind kind, F&& body) {
   switch (kind) {
-    case LossKind::squared_error: return body(std::integral_constant<LossKind, LossKind::squared_error>{});
+    case LossKind::squared_error:
+      return body(std::integral_constant<LossKind, LossKind::squared_error>{});
     case LossKind::log_loss: return body(std::integral_constant<LossKind, LossKind::log_loss>{});
-    case LossKind::cross_entropy: return body(std::integral_constant<LossKind, LossKind::cross_entropy>{});
-    case LossKind::absolute_error: return body(std::integral_constant<LossKind, LossKind::absolute_error>{});
+    case LossKind::cross_entropy:
+      return body(std::integral_constant<LossKind, LossKind::cross_entropy>{});
+    case LossKind::absolute_error:
+      return body(std::integral_constant<LossKind, LossKind::absolute_error>{});
     case LossKind::huber: return body(std::integral_constant<LossKind, LossKind::huber>{});
     case LossKind::quantile: return body(std::integral_constant<LossKind, LossKind::quantile>{});
     default: return body(std::integral_constant<LossKind, LossKind::poisson>{});
@@ -196,7 +199,8 @@ void softmax_backward(const Rows<T>& g, const T* s) {
     T* row = g.data + r * g.ld;
     const T* a = s + r * g.ld;
     Vec<T> dot = splat<T>(T(0));  // g is zero in the padding
-    for (int64_t v = 0; v < vectors * kLanes<T>; v += kLanes<T>) dot = dot + load(row + v) * load(a + v);
+    for (int64_t v = 0; v < vectors * kLanes<T>; v += kLanes<T>)
+      dot = dot + load(row + v) * load(a + v);
     dot = sum_everywhere<T>(dot);
     for (int64_t v = 0; v < vectors * kLanes<T>; v += kLanes<T>)
       store<T>(row + v, load(a + v) * (load(row + v) - dot));
@@ -214,8 +218,10 @@ double output_delta(Loss loss, Activation f, const Rows<T>& z, const T* y, const
     return fused_delta<T, LossKind::poisson>(z, y, w, delta);
   if (loss.kind == LossKind::cross_entropy && f.kind == Act::softmax)
     return softmax_cross_entropy<T>(z, y, w, delta);
-  if (f.kind == Act::softmax) softmax<T>(z);
-  else activate<T>(f, z, slope);
+  if (f.kind == Act::softmax)
+    softmax<T>(z);
+  else
+    activate<T>(f, z, slope);
   const T p = T(loss.parameter);
   const double total = with_loss(loss.kind, [&](auto kind) {
     return over_outputs(z, y, w, delta, [p](Vec<T> o, Vec<T> t) {
@@ -223,8 +229,10 @@ double output_delta(Loss loss, Activation f, const Rows<T>& z, const T* y, const
     });
   });
   const Rows<T> d{delta, z.rows, z.columns, z.ld};
-  if (f.kind == Act::softmax) softmax_backward<T>(d, z.data);
-  else multiply<T>(d, slope, z.ld);
+  if (f.kind == Act::softmax)
+    softmax_backward<T>(d, z.data);
+  else
+    multiply<T>(d, slope, z.ld);
   return total;
 }
 

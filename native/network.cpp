@@ -25,7 +25,8 @@ std::uint64_t mix(std::uint64_t x) {
 template <class T>
 void copy_block(const Layer<T>& layer, const T* from, int64_t from_ld, T* to, int64_t to_ld) {
   for (int64_t r = 0; r < layer.rows(); ++r)
-    std::memcpy(to + r * to_ld, from + r * from_ld, static_cast<std::size_t>(layer.out) * sizeof(T));
+    std::memcpy(to + r * to_ld, from + r * from_ld,
+                static_cast<std::size_t>(layer.out) * sizeof(T));
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ Network<T>::Network(NetworkSpec spec, int64_t rows, std::vector<double> dropout)
     widest = std::max(widest, layer.out);
     s.a[static_cast<std::size_t>(l)].reset(chunk_, layer.out, lanes, true);
     s.delta[static_cast<std::size_t>(l)].reset(chunk_, layer.out, lanes, true);
-    if (layer.keeps_slope) s.slope[static_cast<std::size_t>(l)].reset(chunk_, layer.out, lanes, true);
+    if (layer.keeps_slope)
+      s.slope[static_cast<std::size_t>(l)].reset(chunk_, layer.out, lanes, true);
   }
   s.targets.reset(chunk_, spec_.sizes.back(), lanes, true);
   s.weights.reset(chunk_);
@@ -95,7 +97,8 @@ void Network<T>::load_parameters(const T* theta, bool moments, const RunSpec<T>*
   int64_t at = 0;
   for (std::size_t l = 1; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
-    T* own = const_cast<T*>(theta) + layer.offset;  // written to only by steps, whose theta is not const
+    T* own =
+        const_cast<T*>(theta) + layer.offset;  // written to only by steps, whose theta is not const
     T* own_first = first ? run->first_moment + layer.offset : nullptr;
     T* own_second = second ? run->second_moment + layer.offset : nullptr;
     if (!layer.packed) {
@@ -148,7 +151,8 @@ double Network<T>::gradients(const T* theta, const Samples<T>& samples, const T*
   load_parameters(theta, false, nullptr);
   need_gradients();
   double weight_sum = 0;
-  for (int64_t i = 0; i < samples.rows; ++i) weight_sum += sample_weight ? double(sample_weight[i]) : 1.0;
+  for (int64_t i = 0; i < samples.rows; ++i)
+    weight_sum += sample_weight ? double(sample_weight[i]) : 1.0;
   const double share = weight_sum > 0 ? 1.0 / weight_sum : 0.0;
   double loss = 0;
   std::vector<int64_t> order(static_cast<std::size_t>(chunk_));
@@ -159,7 +163,8 @@ double Network<T>::gradients(const T* theta, const Samples<T>& samples, const T*
     loss += forward_backward(batch, Mode::gradient, nullptr, T(share), start == 0);
   }
   for (std::size_t l = 1; l < layers_.size(); ++l)
-    copy_block(layers_[l], layers_[l].grad, layers_[l].ld, gradient + layers_[l].offset, layers_[l].out);
+    copy_block(layers_[l], layers_[l].grad, layers_[l].ld, gradient + layers_[l].offset,
+               layers_[l].out);
   return loss * share;
 }
 
@@ -184,10 +189,11 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
   load_parameters(run.theta, true, &run);
   for (int64_t k = first; k < last; ++k) {
     if (k > 0 && runs_tiny(run)) {
-      TinyRun<T> tiny{layers_[1].in, layers_[1].out, layers_[2].out, layers_[1].f.kind,
-                      layers_[1].block, layers_[2].block, layers_[1].ld, layers_[2].ld,
-                      layers_[1].bias, layers_[2].bias, run.samples.dense, run.targets,
-                      order + k, rates + k, last - k, run.stop, result.loss_sum, false};
+      TinyRun<T> tiny{
+          layers_[1].in,     layers_[1].out,  layers_[2].out, layers_[1].f.kind, layers_[1].block,
+          layers_[2].block,  layers_[1].ld,   layers_[2].ld,  layers_[1].bias,   layers_[2].bias,
+          run.samples.dense, run.targets,     order + k,      rates + k,         last - k,
+          run.stop,          result.loss_sum, false};
       const int64_t done = kernels_.tiny_steps(tiny);
       result.done += done;
       result.loss_sum = tiny.loss_sum;
@@ -217,19 +223,23 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
   double weight_sum = static_cast<double>(rows);
   if (run.sample_weight != nullptr) {
     weight_sum = 0;
-    for (int64_t i = 0; i < rows; ++i) weight_sum += static_cast<double>(run.sample_weight[order[i]]);
+    for (int64_t i = 0; i < rows; ++i)
+      weight_sum += static_cast<double>(run.sample_weight[order[i]]);
   }
   const double share = weight_sum > 0 ? 1.0 / weight_sum : 0.0;
   const bool direct = k > 0 && plain(run) && rows <= chunk_ && !sparse_;
   double loss = 0;
   if (!direct) need_gradients();
   for (int64_t start = 0; start < rows; start += chunk_) {
-    Batch batch{&run.samples, run.targets, run.sample_weight, order + start,
-                std::min(chunk_, rows - start), run.seed, start, done_before};
+    Batch batch{
+        &run.samples, run.targets, run.sample_weight, order + start, std::min(chunk_, rows - start),
+        run.seed,     start,       done_before};
     if (direct && next_rows * spec_.sizes[0] <= kAhead)
       batch.ahead = {run.samples.dense, spec_.sizes[0], order + rows, next_rows};
-    if (direct) loss += forward_backward(batch, Mode::direct, &run, T(-rate * share), true);
-    else loss += forward_backward(batch, Mode::gradient, &run, T(share), start == 0);
+    if (direct)
+      loss += forward_backward(batch, Mode::direct, &run, T(-rate * share), true);
+    else
+      loss += forward_backward(batch, Mode::gradient, &run, T(share), start == 0);
     if (!std::isfinite(loss)) return false;
   }
   if (!direct) {
@@ -244,7 +254,8 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
 // Plain SGD and momentum need no gradient of their own: the product adds into the parameters.
 template <class T>
 bool Network<T>::plain(const RunSpec<T>& run) {
-  return run.optimizer.kind == OptimizerKind::sgd && !run.optimizer.nesterov && run.l1 == 0 && run.l2 == 0 && run.clip_norm == 0;
+  return run.optimizer.kind == OptimizerKind::sgd && !run.optimizer.nesterov && run.l1 == 0 &&
+         run.l2 == 0 && run.clip_norm == 0;
 }
 
 // Plain SGD after a sparse batch: the other rows of W_1 have no gradient.
@@ -266,7 +277,8 @@ void Network<T>::apply(const RunSpec<T>& run, double rate, int64_t t, double* no
   for (std::size_t l = 1; l < layers_.size(); ++l) {
     const Layer<T>& layer = layers_[l];
     if (run.l1 != 0 || run.l2 != 0)
-      kernels_.penalize(T(run.l1), T(run.l2), layer.in * layer.ld, layer.W(), layer.weights(layer.grad));
+      kernels_.penalize(T(run.l1), T(run.l2), layer.in * layer.ld, layer.W(),
+                        layer.weights(layer.grad));
     if (norms == nullptr && run.clip_norm == 0) continue;
     const double square = kernels_.sum_of_squares(layer.grad, layer.block_size());
     if (norms != nullptr) norms[l - 1] = std::sqrt(square);

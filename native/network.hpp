@@ -33,7 +33,8 @@ struct RunSpec {
   T* first_moment = nullptr;   // v of SGD with momentum, s of Adagrad and RMSprop, m of Adam
   T* second_moment = nullptr;  // v of Adam
   int64_t steps_before = 0;    // optimizer steps done before this stretch
-  double loss_before = 0, weight_before = 0;  // sums that go on: their bits must not tell stretches apart
+  double loss_before = 0,
+         weight_before = 0;  // sums that go on: their bits must not tell stretches apart
   const volatile unsigned char* stop;
 };
 
@@ -62,13 +63,13 @@ class Network {
   const NetworkSpec& spec() const { return spec_; }
 
   // C and dC/dtheta.
-  double gradients(const T* theta, const Samples<T>& samples, const T* targets, const T* sample_weight,
-                   T* gradient);
+  double gradients(const T* theta, const Samples<T>& samples, const T* targets,
+                   const T* sample_weight, T* gradient);
 
-  // Batches first..last-1 of an epoch: batch k is order[k * batch_size ...], of `count` rows in all,
-  // with the learning rate rates[k].
-  StretchResult steps(const RunSpec<T>& run, const int64_t* order, int64_t count, const double* rates,
-                      int64_t first, int64_t last);
+  // Batches first..last-1 of an epoch: batch k is order[k * batch_size ...], of `count` rows in
+  // all, with the learning rate rates[k].
+  StretchResult steps(const RunSpec<T>& run, const int64_t* order, int64_t count,
+                      const double* rates, int64_t first, int64_t last);
 
  private:
   // Some rows of the samples, and where they stand in the batch that they belong to.
@@ -78,9 +79,9 @@ class Network {
     const T* sample_weight;
     const int64_t* order;  // the rows
     int64_t rows;
-    std::uint64_t seed;  // of the dropout masks
-    int64_t offset;      // rows of the batch before these
-    int64_t step;        // optimizer steps done before
+    std::uint64_t seed;   // of the dropout masks
+    int64_t offset;       // rows of the batch before these
+    int64_t step;         // optimizer steps done before
     Ahead<T> ahead = {};  // rows of the next batch
   };
   // What becomes of the gradient: added straight into the parameters, or kept.
@@ -104,12 +105,13 @@ class Network {
   void load_parameters(const T* theta, bool moments, const RunSpec<T>* run);
   void store_parameters(const RunSpec<T>& run);
   void need_gradients();
-  bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows, double rate,
-            int64_t k, StretchResult& result);
+  bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
+            double rate, int64_t k, StretchResult& result);
   void update_touched(const RunSpec<T>& run, double rate);
   void apply(const RunSpec<T>& run, double rate, int64_t t, double* norms);
 
-  double forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha, bool begins);
+  double forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
+                          bool begins);
   void gather(const Batch& batch);
   void forward(std::size_t l, const Batch& batch);
   void sparse_forward(const Batch& batch);
@@ -126,7 +128,7 @@ class Network {
   const Kernels<T>& kernels_;
   Pool& pool_;
   bool sparse_ = false;  // the samples of this call are CSR
-  int64_t chunk_;  // most rows held at once
+  int64_t chunk_;        // most rows held at once
   int64_t parameters_ = 0;
   std::vector<double> dropout_;
   std::vector<Layer<T>> layers_;
@@ -135,13 +137,14 @@ class Network {
 
 // a_L (rows, n_L) for the rows of `samples`, or z_L if only the scores are asked for.
 template <class T>
-void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples, bool scores, T* out);
+void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples, bool scores,
+             T* out);
 
 template <class T>
 bool all_finite(const T* x, int64_t n);
 
-// Keeps denormal numbers at zero while it lives: vanishing gradients would otherwise make steps many
-// times slower, for contributions below 1e-38 (float64: 1e-308).
+// Keeps denormal numbers at zero while it lives: vanishing gradients would otherwise make steps
+// many times slower, for contributions below 1e-38 (float64: 1e-308).
 class FlushDenormals {
  public:
   FlushDenormals();

@@ -26,9 +26,9 @@ struct Tail {
   Activation f;
   const T* bias = nullptr;
   bool activates = false;
-  T* slope = nullptr;      // forward: takes f'(z); backward: holds it
-  const T* a = nullptr;    // backward: f(z)
-  int64_t ld = 0;          // of slope and a
+  T* slope = nullptr;       // forward: takes f'(z); backward: holds it
+  const T* a = nullptr;     // backward: f(z)
+  int64_t ld = 0;           // of slope and a
   T* parameters = nullptr;  // momentum: what the velocity moves
 };
 
@@ -37,7 +37,8 @@ void forward_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col,
                   int64_t cols) {
   const Tail<T>& tail = *static_cast<Tail<T>*>(context);
   if (tail.bias != nullptr)
-    for (int64_t r = 0; r < rows; ++r) tail.kernels->axpy(T(1), tail.bias + col, tile + r * ldc, cols);
+    for (int64_t r = 0; r < rows; ++r)
+      tail.kernels->axpy(T(1), tail.bias + col, tile + r * ldc, cols);
   if (tail.activates)
     tail.kernels->activate(tail.f, {tile, rows, cols, ldc},
                            tail.slope == nullptr ? nullptr : tail.slope + row * tail.ld + col);
@@ -48,8 +49,10 @@ void backward_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col
                    int64_t cols) {
   const Tail<T>& tail = *static_cast<Tail<T>*>(context);
   const int64_t at = row * tail.ld + col;
-  if (tail.slope != nullptr) tail.kernels->multiply({tile, rows, cols, ldc}, tail.slope + at, tail.ld);
-  else tail.kernels->times_slope(tail.f, {tile, rows, cols, ldc}, tail.a + at, tail.ld);
+  if (tail.slope != nullptr)
+    tail.kernels->multiply({tile, rows, cols, ldc}, tail.slope + at, tail.ld);
+  else
+    tail.kernels->times_slope(tail.f, {tile, rows, cols, ldc}, tail.a + at, tail.ld);
 }
 
 template <class T>
@@ -77,7 +80,8 @@ void Network<T>::gather(const Batch& batch) {
       kernels_.gather(batch.samples->dense, n_in, batch.order + first,
                       {s.a[0].row(first), rows, n_in, s.a[0].ld});
     });
-  kernels_.gather(batch.targets, n_out, batch.order, {s.targets.data(), batch.rows, n_out, s.targets.ld});
+  kernels_.gather(batch.targets, n_out, batch.order,
+                  {s.targets.data(), batch.rows, n_out, s.targets.ld});
   if (batch.sample_weight != nullptr)
     for (int64_t i = 0; i < batch.rows; ++i) s.weights[i] = batch.sample_weight[batch.order[i]];
 }
@@ -107,23 +111,24 @@ void Network<T>::forward(std::size_t l, const Batch& batch) {
   if (l == 1 && sparse_) {
     sparse_forward(batch);
     if (!output)
-      kernels_.activate(layer.f, {here.data(), batch.rows, round_up(layer.out, kernels_.lanes), here.ld},
-                        slope);
+      kernels_.activate(
+          layer.f, {here.data(), batch.rows, round_up(layer.out, kernels_.lanes), here.ld}, slope);
   } else if (by_gemm(layer, batch.rows)) {
     Tail<T> tail{&kernels_, layer.f, layer.b(), !output, slope, nullptr, here.ld};
     const Epilogue<T> epilogue{forward_tile<T>, &tail};
     gemm<T>(pool_, false, false, batch.rows, layer.out, layer.in, T(1), before.data(), before.ld,
             layer.W(), layer.ld, T(0), here.data(), here.ld, &epilogue);
   } else {
-    share_out(batch.rows * layer.in * layer.ld, batch.rows, kGrain, [&](int64_t first, int64_t rows) {
-      Product<T> p{rows, layer.ld, layer.in, before.row(first), before.ld, 1,
-                   layer.W(), layer.ld, here.row(first), here.ld};
-      p.bias = layer.b();
-      kernels_.product(p);
-      if (!output)
-        kernels_.activate(layer.f, {here.row(first), rows, layer.ld, here.ld},
-                          slope == nullptr ? nullptr : slope + first * here.ld);
-    });
+    share_out(batch.rows * layer.in * layer.ld, batch.rows, kGrain,
+              [&](int64_t first, int64_t rows) {
+                Product<T> p{rows, layer.ld,  layer.in, before.row(first), before.ld,
+                             1,    layer.W(), layer.ld, here.row(first),   here.ld};
+                p.bias = layer.b();
+                kernels_.product(p);
+                if (!output)
+                  kernels_.activate(layer.f, {here.row(first), rows, layer.ld, here.ld},
+                                    slope == nullptr ? nullptr : slope + first * here.ld);
+              });
   }
 }
 
@@ -136,8 +141,10 @@ void Network<T>::sparse_forward(const Batch& batch) {
   const std::uint64_t key = dropout_key(batch.seed, batch.step, 0);
   for (int64_t i = 0; i < batch.rows; ++i) {
     T* z = here.row(i);
-    if (layer.bias) std::memcpy(z, layer.b(), static_cast<std::size_t>(layer.out) * sizeof(T));
-    else std::memset(z, 0, static_cast<std::size_t>(layer.out) * sizeof(T));
+    if (layer.bias)
+      std::memcpy(z, layer.b(), static_cast<std::size_t>(layer.out) * sizeof(T));
+    else
+      std::memset(z, 0, static_cast<std::size_t>(layer.out) * sizeof(T));
     const int64_t row = batch.order[i];
     for (int64_t e = x.starts[row]; e < x.starts[row + 1]; ++e) {
       const T value = x.values[e] * kept(rate, key, (batch.offset + i) * layer.in + x.indices[e]);
@@ -166,13 +173,14 @@ void Network<T>::backward(std::size_t l, int64_t rows) {
   if (by_gemm(layer, rows)) {
     Tail<T> tail{&kernels_, below.f, nullptr, false, slope, a.data(), a.ld};
     const Epilogue<T> epilogue{backward_tile<T>, &tail};
-    gemm<T>(pool_, false, true, rows, layer.in, layer.out, T(1), d.data(), d.ld, layer.W(), layer.ld,
-            T(0), out.data(), out.ld, &epilogue);
+    gemm<T>(pool_, false, true, rows, layer.in, layer.out, T(1), d.data(), d.ld, layer.W(),
+            layer.ld, T(0), out.data(), out.ld, &epilogue);
     return;
   }
   const int64_t ld = round_up(layer.in, lanes);
   const bool by_dots = rows <= kDotRows;
-  if (!by_dots) kernels_.transpose(layer.W(), layer.ld, layer.in, layer.out, s.transposed.data(), ld);
+  if (!by_dots)
+    kernels_.transpose(layer.W(), layer.ld, layer.in, layer.out, s.transposed.data(), ld);
   share_out(rows * ld * layer.out, rows, kGrain, [&](int64_t first, int64_t count) {
     if (by_dots)
       kernels_.rows_dot_rows(d.row(first), d.ld, layer.W(), layer.ld, count, layer.in, layer.ld,
@@ -181,15 +189,17 @@ void Network<T>::backward(std::size_t l, int64_t rows) {
       kernels_.product({count, ld, layer.out, d.row(first), d.ld, 1, s.transposed.data(), ld,
                         out.row(first), out.ld});
     const Rows<T> block{out.row(first), count, ld, out.ld};
-    if (slope != nullptr) kernels_.multiply(block, slope + first * a.ld, a.ld);
-    else kernels_.times_slope(below.f, block, a.row(first), a.ld);
+    if (slope != nullptr)
+      kernels_.multiply(block, slope + first * a.ld, a.ld);
+    else
+      kernels_.times_slope(below.f, block, a.row(first), a.ld);
   });
 }
 
 // dC/d[b; W] = [1, a_{l-1}]^T delta_l, times alpha: into the parameters (direct) or the gradient.
 template <class T>
-void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
-                            bool begins) {
+void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const RunSpec<T>* run,
+                            T alpha, bool begins) {
   Workspace<T>& s = *space_;
   const Layer<T>& layer = layers_[l];
   const Units<T>&before = s.a[l - 1], &d = s.delta[l];
@@ -200,16 +210,18 @@ void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const 
   if (!by_gemm(layer, batch.rows)) {
     const T* ones_and_a = before.data() - (layer.bias ? 1 : 0);
     T* into = direct ? layer.block : layer.grad;
-    share_out(batch.rows * layer.in * layer.ld, layer.rows(), 4 * kGrain, [&](int64_t first, int64_t rows) {
-      Product<T> p{rows, layer.ld, batch.rows, ones_and_a + first, 1, before.ld,
-                   d.data(), d.ld, into + first * layer.ld, layer.ld};
-      p.store = velocity ? Store::momentum : direct || !begins ? Store::add : Store::scaled;
-      p.alpha = alpha;
-      p.mu = mu;
-      if (velocity) p.velocity = layer.first + first * layer.ld;
-      if (l == 1) p.ahead = batch.ahead;
-      kernels_.product(p);
-    });
+    share_out(
+        batch.rows * layer.in * layer.ld, layer.rows(), 4 * kGrain,
+        [&](int64_t first, int64_t rows) {
+          Product<T> p{rows,      layer.ld, batch.rows, ones_and_a + first,      1,
+                       before.ld, d.data(), d.ld,       into + first * layer.ld, layer.ld};
+          p.store = velocity ? Store::momentum : direct || !begins ? Store::add : Store::scaled;
+          p.alpha = alpha;
+          p.mu = mu;
+          if (velocity) p.velocity = layer.first + first * layer.ld;
+          if (l == 1) p.ahead = batch.ahead;
+          kernels_.product(p);
+        });
     return;
   }
   // The bias, as the sum of the deltas.
@@ -234,13 +246,14 @@ void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const 
   Tail<T> tail{&kernels_, layer.f};
   tail.parameters = layer.W();
   const Epilogue<T> epilogue{velocity_tile<T>, &tail};
-  gemm<T>(pool_, true, false, m, n, batch.rows, alpha, before.data(), before.ld, d.data(), d.ld, beta, into,
-          layer.ld, velocity ? &epilogue : nullptr);
+  gemm<T>(pool_, true, false, m, n, batch.rows, alpha, before.data(), before.ld, d.data(), d.ld,
+          beta, into, layer.ld, velocity ? &epilogue : nullptr);
 }
 
 // The gradient of layer 1 for sparse inputs; rows that no sample touches stay zero.
 template <class T>
-void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T alpha, bool begins) {
+void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T alpha,
+                                   bool begins) {
   Workspace<T>& s = *space_;
   const Layer<T>& layer = layers_[1];
   const Units<T>& d = s.delta[1];
@@ -277,8 +290,8 @@ void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T 
   }
 }
 
-// Returns the sum of w_i J_i; if it is not finite nothing else has happened. `begins`: the first piece
-// of a batch, whose gradient replaces what is there.
+// Returns the sum of w_i J_i; if it is not finite nothing else has happened. `begins`: the first
+// piece of a batch, whose gradient replaces what is there.
 template <class T>
 double Network<T>::forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
                                     bool begins) {
@@ -293,7 +306,8 @@ double Network<T>::forward_backward(const Batch& batch, Mode mode, const RunSpec
   const Units<T>& z = s.a[L];
   const double loss = kernels_.output_delta(
       spec_.loss, layers_[L].f, {z.data(), batch.rows, z.columns, z.ld}, s.targets.data(),
-      batch.sample_weight == nullptr ? nullptr : s.weights.data(), s.delta[L].data(), s.slope[L].data());
+      batch.sample_weight == nullptr ? nullptr : s.weights.data(), s.delta[L].data(),
+      s.slope[L].data());
   if (!std::isfinite(loss)) return loss;
   for (std::size_t l = L; l >= 1; --l) {
     if (l > 1) backward(l, batch.rows);

@@ -8,14 +8,16 @@
 namespace deltarule {
 namespace {
 
-constexpr int64_t kPiece = 128;           // rows of a piece
-constexpr int64_t kRowByRow = 4;          // rows up to which nothing is copied or packed
+constexpr int64_t kPiece = 128;             // rows of a piece
+constexpr int64_t kRowByRow = 4;            // rows up to which nothing is copied or packed
 constexpr int64_t kWorthThreads = 1 << 23;  // multiplications
 
 template <class T>
 void finish(const Kernels<T>& kernels, Activation f, const Rows<T>& z) {
-  if (f.kind == Act::softmax) kernels.softmax(z);
-  else kernels.activate(f, z, nullptr);
+  if (f.kind == Act::softmax)
+    kernels.softmax(z);
+  else
+    kernels.activate(f, z, nullptr);
 }
 
 // The parameters of each layer, padded where the register kernels need it.
@@ -59,12 +61,14 @@ struct Parameters {
 };
 
 template <class T>
-void sparse_rows(const Kernels<T>& kernels, const Layer<T>& layer, const Samples<T>& x, int64_t first,
-                 int64_t rows, T* z, int64_t ldz) {
+void sparse_rows(const Kernels<T>& kernels, const Layer<T>& layer, const Samples<T>& x,
+                 int64_t first, int64_t rows, T* z, int64_t ldz) {
   for (int64_t r = 0; r < rows; ++r) {
     T* row = z + r * ldz;
-    if (layer.bias) std::memcpy(row, layer.b(), static_cast<std::size_t>(layer.out) * sizeof(T));
-    else std::memset(row, 0, static_cast<std::size_t>(layer.out) * sizeof(T));
+    if (layer.bias)
+      std::memcpy(row, layer.b(), static_cast<std::size_t>(layer.out) * sizeof(T));
+    else
+      std::memset(row, 0, static_cast<std::size_t>(layer.out) * sizeof(T));
     for (int64_t e = x.starts[first + r]; e < x.starts[first + r + 1]; ++e)
       kernels.axpy(x.values[e], layer.W() + x.indices[e] * layer.ld, row, layer.out);
   }
@@ -72,8 +76,8 @@ void sparse_rows(const Kernels<T>& kernels, const Layer<T>& layer, const Samples
 
 // Rows first .. first + rows - 1 through all layers; `space` holds two blocks of rows x widest.
 template <class T>
-void piece(const Kernels<T>& kernels, Pool& pool, const Parameters<T>& parameters, const Samples<T>& x,
-           int64_t first, int64_t rows, bool scores, T* space, T* out) {
+void piece(const Kernels<T>& kernels, Pool& pool, const Parameters<T>& parameters,
+           const Samples<T>& x, int64_t first, int64_t rows, bool scores, T* space, T* out) {
   const int64_t lanes = kernels.lanes, ld = parameters.widest;
   const T* a = x.dense == nullptr ? nullptr : x.dense + first * parameters.layers[0].in;
   int64_t lda = parameters.layers[0].in;
@@ -87,12 +91,13 @@ void piece(const Kernels<T>& kernels, Pool& pool, const Parameters<T>& parameter
         kernels.row_times_matrix(a + r * lda, layer.W(), layer.ld, layer.b(), layer.in, layer.out,
                                  here + r * ld);
     } else if (!layer.whole_vectors || rows * layer.in * layer.out >= 1 << 20) {
-      gemm<T>(pool, false, false, rows, layer.out, layer.in, T(1), a, lda, layer.W(), layer.ld, T(0), here,
-              ld, nullptr);
+      gemm<T>(pool, false, false, rows, layer.out, layer.in, T(1), a, lda, layer.W(), layer.ld,
+              T(0), here, ld, nullptr);
       if (layer.bias)
         for (int64_t r = 0; r < rows; ++r) kernels.axpy(T(1), layer.b(), here + r * ld, layer.out);
     } else {
-      Product<T> p{rows, round_up(layer.out, lanes), layer.in, a, lda, 1, layer.W(), layer.ld, here, ld};
+      Product<T> p{rows, round_up(layer.out, lanes), layer.in, a, lda, 1, layer.W(), layer.ld, here,
+                   ld};
       p.bias = layer.b();
       kernels.product(p);
     }
@@ -104,13 +109,15 @@ void piece(const Kernels<T>& kernels, Pool& pool, const Parameters<T>& parameter
   }
   const int64_t n_out = parameters.layers.back().out;
   for (int64_t r = 0; r < rows; ++r)
-    std::memcpy(out + (first + r) * n_out, a + r * lda, static_cast<std::size_t>(n_out) * sizeof(T));
+    std::memcpy(out + (first + r) * n_out, a + r * lda,
+                static_cast<std::size_t>(n_out) * sizeof(T));
 }
 
 }  // namespace
 
 template <class T>
-void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples, bool scores, T* out) {
+void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples, bool scores,
+             T* out) {
   const FlushDenormals flush;
   const Kernels<T>& kernels = deltarule::kernels<T>();
   const int64_t n = samples.rows;
@@ -127,7 +134,8 @@ void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples,
     const int64_t need = 2 * rows * parameters.widest;
     if (space.size() < need) space.reset(need);
     const int64_t first = index * kPiece;
-    piece(kernels, inner, parameters, samples, first, std::min(kPiece, n - first), scores, space.data(), out);
+    piece(kernels, inner, parameters, samples, first, std::min(kPiece, n - first), scores,
+          space.data(), out);
   });
 }
 
@@ -144,6 +152,7 @@ bool all_finite(const T* x, int64_t n) {
 template bool all_finite<float>(const float*, int64_t);
 template bool all_finite<double>(const double*, int64_t);
 template void predict<float>(const NetworkSpec&, const float*, const Samples<float>&, bool, float*);
-template void predict<double>(const NetworkSpec&, const double*, const Samples<double>&, bool, double*);
+template void predict<double>(const NetworkSpec&, const double*, const Samples<double>&, bool,
+                              double*);
 
 }  // namespace deltarule

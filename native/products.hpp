@@ -108,7 +108,8 @@ template <class T>
 class Prefetcher {
  public:
   Prefetcher(const Product<T>& p, int64_t tiles) : ahead_(p.ahead) {
-    if (ahead_.rows > 0) per_tile_ = (ahead_.rows * ((ahead_.ld + kLine - 1) / kLine) + tiles - 1) / tiles;
+    if (ahead_.rows > 0)
+      per_tile_ = (ahead_.rows * ((ahead_.ld + kLine - 1) / kLine) + tiles - 1) / tiles;
   }
   void next_tile() {
     for (int64_t i = 0; i < per_tile_ && row_ < ahead_.rows; ++i) {
@@ -155,8 +156,10 @@ DELTARULE_INLINE void tile_columns(const Product<T>& p) {
 template <class T>
 void product(const Product<T>& p) {
   if (p.m == 0) return;
-  if (p.store == Store::set) tile_columns<T, true>(p);
-  else tile_columns<T, false>(p);
+  if (p.store == Store::set)
+    tile_columns<T, true>(p);
+  else
+    tile_columns<T, false>(p);
 }
 
 // A square of lanes x lanes, transposed by log2(lanes) rounds of interleaving row i with row
@@ -188,9 +191,7 @@ void transpose(const T* w, int64_t ldw, int64_t rows, int64_t columns, T* out, i
     const int64_t high = rows - r;
     for (int64_t c = 0; c < columns; c += L) {
       Vec<T> x[L];
-      unroll<L>([&](auto i) {
-        x[i] = i < high ? load(w + (r + i) * ldw + c) : splat<T>(T(0));
-      });
+      unroll<L>([&](auto i) { x[i] = i < high ? load(w + (r + i) * ldw + c) : splat<T>(T(0)); });
       zip_rounds<T, L>(x);
       const int64_t wide = columns - c;
       unroll<L>([&](auto i) {
@@ -203,15 +204,17 @@ void transpose(const T* w, int64_t ldw, int64_t rows, int64_t columns, T* out, i
 // The columns [j, j + vectors) of x W + b, W with rows of any alignment. The last vector may hang
 // over the end of a row: it then reads on into the next one, except where that would leave W.
 template <class T, int N>
-DELTARULE_INLINE void row_strip(const T* x, const T* w, int64_t ldw, const T* b, int64_t k, int64_t n,
-                                int64_t j, T* y) {
+DELTARULE_INLINE void row_strip(const T* x, const T* w, int64_t ldw, const T* b, int64_t k,
+                                int64_t n, int64_t j, T* y) {
   constexpr int L = kLanes<T>;
   const int64_t columns = n - j < N * L ? n - j : N * L;
   const int last = static_cast<int>(columns - (N - 1) * L);
   Vec<T> s[N];
   unroll<N>([&](auto v) {
-    if (b == nullptr) s[v] = splat<T>(T(0));
-    else s[v] = v < N - 1 ? load(b + j + v * L) : load_first(b + j + v * L, last);
+    if (b == nullptr)
+      s[v] = splat<T>(T(0));
+    else
+      s[v] = v < N - 1 ? load(b + j + v * L) : load_first(b + j + v * L, last);
   });
   // Rows from which N whole vectors can be read.
   const int64_t beyond = j + N * L - ldw;  // elements read past the end of a row, if positive
@@ -242,8 +245,8 @@ void row_times_matrix(const T* x, const T* w, int64_t ldw, const T* b, int64_t k
 }
 
 template <class T>
-void rows_dot_rows(const T* g, int64_t ldg, const T* w, int64_t ldw, int64_t m, int64_t n, int64_t k,
-                   T* d, int64_t ldd) {
+void rows_dot_rows(const T* g, int64_t ldg, const T* w, int64_t ldw, int64_t m, int64_t n,
+                   int64_t k, T* d, int64_t ldd) {
   constexpr int L = kLanes<T>;
   for (int64_t r = 0; r < m; ++r) {
     const T* x = g + r * ldg;

@@ -25,7 +25,8 @@ constexpr int kBytes = 32;
 constexpr int kBytes = 16;
 #endif
 
-// Compile-time loops: the body sees a constant, so arrays of vectors indexed by it stay in registers.
+// Compile-time loops: the body sees a constant, so arrays of vectors indexed by it stay in
+// registers.
 template <int N>
 struct Index {
   constexpr operator int() const { return N; }
@@ -78,11 +79,15 @@ DELTARULE_INLINE void store(T* p, Vec<T> v) {
 template <class T>
 DELTARULE_INLINE Vec<T> splat(T x) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_set1_ps(x);
-  else return (Vec<T>)_mm512_set1_pd(x);
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_set1_ps(x);
+  else
+    return (Vec<T>)_mm512_set1_pd(x);
 #elif defined(__AVX2__)
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_set1_ps(x);
-  else return (Vec<T>)_mm256_set1_pd(x);
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_set1_ps(x);
+  else
+    return (Vec<T>)_mm256_set1_pd(x);
 #else
   Vec<T> v;
   for (int i = 0; i < kLanes<T>; ++i) v[i] = x;
@@ -130,20 +135,24 @@ DELTARULE_INLINE Vec<T> keep(Ints<T> mask, Vec<T> v) {
 }
 
 // In these two a NaN in the second operand comes through (as in NumPy's maximum and minimum).
-#define DELTARULE_BINARY(name, comparison)                                                      \
-  template <class T>                                                                            \
-  DELTARULE_INLINE Vec<T> name(Vec<T> a, Vec<T> b) {                                            \
-    DELTARULE_NATIVE(name, a, b)                                                                \
-    return a comparison b ? a : b;                                                              \
+#define DELTARULE_BINARY(name, comparison)           \
+  template <class T>                                 \
+  DELTARULE_INLINE Vec<T> name(Vec<T> a, Vec<T> b) { \
+    DELTARULE_NATIVE(name, a, b)                     \
+    return a comparison b ? a : b;                   \
   }
 #if defined(__AVX512F__)
-#define DELTARULE_NATIVE(name, a, b)                                                            \
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_##name##_ps(0xffff, (__m512)a, (__m512)b); \
-  else return (Vec<T>)_mm512_maskz_##name##_pd(0xff, (__m512d)a, (__m512d)b);
+#define DELTARULE_NATIVE(name, a, b)                                       \
+  if constexpr (sizeof(T) == 4)                                            \
+    return (Vec<T>)_mm512_maskz_##name##_ps(0xffff, (__m512)a, (__m512)b); \
+  else                                                                     \
+    return (Vec<T>)_mm512_maskz_##name##_pd(0xff, (__m512d)a, (__m512d)b);
 #elif defined(__AVX2__)
-#define DELTARULE_NATIVE(name, a, b)                                                            \
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_##name##_ps((__m256)a, (__m256)b);        \
-  else return (Vec<T>)_mm256_##name##_pd((__m256d)a, (__m256d)b);
+#define DELTARULE_NATIVE(name, a, b)                         \
+  if constexpr (sizeof(T) == 4)                              \
+    return (Vec<T>)_mm256_##name##_ps((__m256)a, (__m256)b); \
+  else                                                       \
+    return (Vec<T>)_mm256_##name##_pd((__m256d)a, (__m256d)b);
 #else
 #define DELTARULE_NATIVE(name, a, b)
 #endif
@@ -168,16 +177,22 @@ DELTARULE_INLINE Vec<T> with_sign(Vec<T> magnitude, Vec<T> sign) {
 template <class T>
 DELTARULE_INLINE Vec<T> sqrt(Vec<T> x) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
-  else return (Vec<T>)_mm512_maskz_sqrt_pd(0xff, (__m512d)x);
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
+  else
+    return (Vec<T>)_mm512_maskz_sqrt_pd(0xff, (__m512d)x);
 #elif defined(__AVX2__)
-  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_sqrt_ps((__m256)x);
-  else return (Vec<T>)_mm256_sqrt_pd((__m256d)x);
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_sqrt_ps((__m256)x);
+  else
+    return (Vec<T>)_mm256_sqrt_pd((__m256d)x);
 #else
   Vec<T> r;
   for (int i = 0; i < kLanes<T>; ++i) {
-    if constexpr (sizeof(T) == 4) r[i] = __builtin_sqrtf(x[i]);
-    else r[i] = __builtin_sqrt(x[i]);
+    if constexpr (sizeof(T) == 4)
+      r[i] = __builtin_sqrtf(x[i]);
+    else
+      r[i] = __builtin_sqrt(x[i]);
   }
   return r;
 #endif

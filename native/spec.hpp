@@ -9,12 +9,30 @@ namespace deltarule {
 using std::int64_t;
 
 enum class Act : int {
-  identity, sigmoid, tanh, relu, leaky_relu, elu, selu, gelu, silu, softplus, softsign, mish, exp,
+  identity,
+  sigmoid,
+  tanh,
+  relu,
+  leaky_relu,
+  elu,
+  selu,
+  gelu,
+  silu,
+  softplus,
+  softsign,
+  mish,
+  exp,
   softmax
 };
 
 enum class LossKind : int {
-  squared_error, log_loss, cross_entropy, absolute_error, huber, quantile, poisson
+  squared_error,
+  log_loss,
+  cross_entropy,
+  absolute_error,
+  huber,
+  quantile,
+  poisson
 };
 
 // An activation with the number in brackets of a parametrized one ("leaky_relu(0.2)").

@@ -48,7 +48,8 @@ int64_t tiny_loop(TinyRun<T>& run) {
       V column = splat<T>(T(0));
       for (int lane = 0; lane < L; ++lane) {
         const int64_t h = v * L + lane;
-        if (k < n_out && h < run.n_hidden) column[lane] = run.w2[(h + (run.bias2 ? 1 : 0)) * run.ld2 + k];
+        if (k < n_out && h < run.n_hidden)
+          column[lane] = run.w2[(h + (run.bias2 ? 1 : 0)) * run.ld2 + k];
       }
       W2[k * Vectors + v] = column;
     });
@@ -69,8 +70,10 @@ int64_t tiny_loop(TinyRun<T>& run) {
     unroll<Vectors>([&](auto v) {
       V even = b1[v], odd = splat<T>(T(0));
       unroll<Inputs>([&](auto i) {
-        if constexpr (i % 2 == 0) even = in[i] * W1[i * Vectors + v] + even;
-        else odd = in[i] * W1[i * Vectors + v] + odd;
+        if constexpr (i % 2 == 0)
+          even = in[i] * W1[i * Vectors + v] + even;
+        else
+          odd = in[i] * W1[i * Vectors + v] + odd;
       });
       const V value = activation<T, K>(even + odd, T(0)).a;
       a[v] = keep<T>(real[v], value);
@@ -94,9 +97,8 @@ int64_t tiny_loop(TinyRun<T>& run) {
     total += static_cast<double>(J);
     unroll<Vectors>([&](auto v) {
       back[v] = delta[0] * W2[v];
-      unroll<Outputs - 1>([&](auto k) {
-        back[v] = delta[k + 1] * W2[(k + 1) * Vectors + v] + back[v];
-      });
+      unroll<Outputs - 1>(
+          [&](auto k) { back[v] = delta[k + 1] * W2[(k + 1) * Vectors + v] + back[v]; });
       back[v] = (back[v] * slope[v]) * rate;
     });
     unroll<Outputs>([&](auto k) {
@@ -128,7 +130,8 @@ int64_t tiny_loop(TinyRun<T>& run) {
     unroll<Vectors>([&](auto v) {
       for (int lane = 0; lane < L; ++lane) {
         const int64_t h = v * L + lane;
-        if (h < run.n_hidden) run.w2[(h + (run.bias2 ? 1 : 0)) * run.ld2 + k] = W2[k * Vectors + v][lane];
+        if (h < run.n_hidden)
+          run.w2[(h + (run.bias2 ? 1 : 0)) * run.ld2 + k] = W2[k * Vectors + v][lane];
       }
     });
   });
@@ -140,7 +143,8 @@ int64_t tiny_loop(TinyRun<T>& run) {
 template <class T, Act K, int Inputs, int Outputs>
 int64_t tiny_by_hidden(TinyRun<T>& run) {
   constexpr int L = kLanes<T>;
-  if (run.n_hidden <= 4) return tiny_loop<T, K, Inputs, Outputs, (L < 4 ? 4 / L : 1), (L < 4 ? L : 4)>(run);
+  if (run.n_hidden <= 4)
+    return tiny_loop<T, K, Inputs, Outputs, (L < 4 ? 4 / L : 1), (L < 4 ? L : 4)>(run);
   return tiny_loop<T, K, Inputs, Outputs, (L < kTinyHidden ? kTinyHidden / L : 1), L>(run);
 }
 template <class T, Act K>

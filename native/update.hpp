@@ -12,23 +12,24 @@ DELTARULE_INLINE void for_flat(int64_t n, F&& body) {
 
 // The formulas of optimizers.py.
 template <class T>
-void update(const OptimizerSpec& o, T rate, double rate_t, int64_t n, T* theta, const T* g, T* m, T* v) {
+void update(const OptimizerSpec& o, T rate, double rate_t, int64_t n, T* theta, const T* g, T* m,
+            T* v) {
   const T epsilon = T(o.epsilon);
   switch (o.kind) {
     case OptimizerKind::sgd: {
       const T mu = T(o.momentum);
       if (m == nullptr)
         return for_flat<T>(n, [&](int64_t at, auto lanes) {
-          store_lanes<T>(theta + at, load_lanes(theta + at, lanes) - rate * load_lanes(g + at, lanes),
-                         lanes);
+          store_lanes<T>(theta + at,
+                         load_lanes(theta + at, lanes) - rate * load_lanes(g + at, lanes), lanes);
         });
       return for_flat<T>(n, [&](int64_t at, auto lanes) {
         const Vec<T> step = -rate * load_lanes(g + at, lanes);
         const Vec<T> velocity = mu * load_lanes(m + at, lanes) + step;
         store_lanes<T>(m + at, velocity, lanes);
-        store_lanes<T>(theta + at,
-                       load_lanes(theta + at, lanes) + (o.nesterov ? mu * velocity + step : velocity),
-                       lanes);
+        store_lanes<T>(
+            theta + at,
+            load_lanes(theta + at, lanes) + (o.nesterov ? mu * velocity + step : velocity), lanes);
       });
     }
     case OptimizerKind::adagrad:

@@ -1,8 +1,8 @@
 // exp, log, tanh and their kin on vectors, to full accuracy of the type (a few units in the last
 // place), so that the engine's numbers are the reference's to rounding.
 //
-// Polynomials: Chebyshev fits made for these ranges (exp, erfc), and fdlibm's for log. No reliance on
-// fused multiply-add for correctness: baseline x86-64 has none.
+// Polynomials: Chebyshev fits made for these ranges (exp, erfc), and fdlibm's for log. No reliance
+// on fused multiply-add for correctness: baseline x86-64 has none.
 #pragma once
 
 #include "simd.hpp"
@@ -21,45 +21,55 @@ struct Constants<float> {
   static constexpr float tiny = 1.17549435e-38f;  // the smallest normal number
   static constexpr float epsilon = 1.19209290e-07f;
   static constexpr float largest_erfc = 10.0f;
-  static constexpr float exp_terms[] = {
-      0.500000001f, 0.166666667f, 0.0416664647f, 0.0083333109f, 0.00139336737f, 0.000198910172f};
+  static constexpr float exp_terms[] = {0.500000001f,  0.166666667f,   0.0416664647f,
+                                        0.0083333109f, 0.00139336737f, 0.000198910172f};
   static constexpr float log_terms[] = {0.66666662693f, 0.40000972152f, 0.28498786688f,
                                         0.24279078841f};
   static constexpr float erfc_center = 2.0f;
   static constexpr float erfc_terms[] = {
-      1.27697838f, -0.09276383f, -0.166030417f, 0.164051409f, -0.0542195055f, -0.00803528007f,
-      0.00871788984f, 0.00127513544f, -0.00143621473f, -0.000451682446f, 0.000167010562f,
-      0.000121793143f, 2.0400499e-05f};
+      1.27697838f,     -0.09276383f,    -0.166030417f,  0.164051409f,    -0.0542195055f,
+      -0.00803528007f, 0.00871788984f,  0.00127513544f, -0.00143621473f, -0.000451682446f,
+      0.000167010562f, 0.000121793143f, 2.0400499e-05f};
 };
 template <>
 struct Constants<double> {
-  static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+  static constexpr double ln2_high = 6.93147180369123816490e-01,
+                          ln2_low = 1.90821492927058770002e-10;
   static constexpr double round_magic = 6755399441055744.0;  // 1.5 * 2^52
   static constexpr double exp_low = -707.5, exp_high = 709.7820031106711;
   static constexpr double tanh_top = 22.0;
   static constexpr double tiny = 2.2250738585072014e-308;
   static constexpr double epsilon = 2.220446049250313e-16;
   static constexpr double largest_erfc = 28.0;
-  static constexpr double exp_terms[] = {
-      0.5, 0.16666666666666671, 0.041666666666666671, 0.0083333333333261202, 0.0013888888888883737,
-      0.00019841269874873975, 2.4801587325585839e-05, 2.7557255332554409e-06, 2.7557273594799413e-07,
-      2.5105245153901371e-08, 2.0914707069612355e-09};
-  static constexpr double log_terms[] = {
-      6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
-      2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
-      1.479819860511658591e-01};
+  static constexpr double exp_terms[] = {0.5,
+                                         0.16666666666666671,
+                                         0.041666666666666671,
+                                         0.0083333333333261202,
+                                         0.0013888888888883737,
+                                         0.00019841269874873975,
+                                         2.4801587325585839e-05,
+                                         2.7557255332554409e-06,
+                                         2.7557273594799413e-07,
+                                         2.5105245153901371e-08,
+                                         2.0914707069612355e-09};
+  static constexpr double log_terms[] = {6.666666666666735130e-01, 3.999999999940941908e-01,
+                                         2.857142874366239149e-01, 2.222219843214978396e-01,
+                                         1.818357216161805012e-01, 1.531383769920937332e-01,
+                                         1.479819860511658591e-01};
   static constexpr double erfc_center = 4.0;
   static constexpr double erfc_terms[] = {
-      1.2329951186255526, -0.13962111684056253, 0.015379652102619558, 0.068097054254693229,
-      -0.10103906603629459, 0.093732834998330225, -0.066330365812409503, 0.037167515537770257,
-      -0.016197734055994489, 0.005031969975753176, -0.00075777329736691462,
-      -0.00019925668432389153, 0.00015062169704678355, -2.4399244283129879e-05,
-      -1.1222046316669005e-05, 5.7097847609665058e-06, 2.9377854943443786e-07,
-      -8.2546997448711616e-07, 7.4719527805009712e-08, 1.1005996198640057e-07,
-      -1.7999475459031421e-08, -1.4091982822555755e-08, 1.868487385473519e-09, 1.263782858042137e-09};
+      1.2329951186255526,      -0.13962111684056253,    0.015379652102619558,
+      0.068097054254693229,    -0.10103906603629459,    0.093732834998330225,
+      -0.066330365812409503,   0.037167515537770257,    -0.016197734055994489,
+      0.005031969975753176,    -0.00075777329736691462, -0.00019925668432389153,
+      0.00015062169704678355,  -2.4399244283129879e-05, -1.1222046316669005e-05,
+      5.7097847609665058e-06,  2.9377854943443786e-07,  -8.2546997448711616e-07,
+      7.4719527805009712e-08,  1.1005996198640057e-07,  -1.7999475459031421e-08,
+      -1.4091982822555755e-08, 1.868487385473519e-09,   1.263782858042137e-09};
 };
 
-// c[0] + c[1] x + ... by pairs of pairs (Estrin): short chains, so that single vectors are fast too.
+// c[0] + c[1] x + ... by pairs of pairs (Estrin): short chains, so that single vectors are fast
+// too.
 template <class T, int N>
 DELTARULE_INLINE Vec<T> estrin(const Vec<T> (&c)[N], Vec<T> x) {
   if constexpr (N == 1) {

@@ -27,7 +27,7 @@ class Buffer {
 
   void reset(int64_t size) {
     release();
-    data_ = static_cast<T*>(::operator new(bytes(size), std::align_val_t{64}));
+    data_ = static_cast<T*>(::operator new (bytes(size), std::align_val_t{64}));
     size_ = size;
     std::memset(data_, 0, bytes(size));
   }
@@ -38,7 +38,7 @@ class Buffer {
  private:
   static std::size_t bytes(int64_t size) { return static_cast<std::size_t>(size) * sizeof(T) + 64; }
   void release() {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t{64});
+    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{64});
     data_ = nullptr;
   }
   T* data_ = nullptr;
@@ -47,8 +47,8 @@ class Buffer {
 
 inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-// Layer l = 1..L with its parameters [b; W] as one block of rows of `ld` elements: in theta itself, or
-// in a padded copy where that makes the inner loops simpler (`packed`).
+// Layer l = 1..L with its parameters [b; W] as one block of rows of `ld` elements: in theta itself,
+// or in a padded copy where that makes the inner loops simpler (`packed`).
 template <class T>
 struct Layer {
   int64_t in = 0, out = 0, ld = 0;
@@ -58,7 +58,7 @@ struct Layer {
   bool keeps_slope = false;
 
   T* block = nullptr;
-  T* first = nullptr;   // moments and gradient, laid out as block
+  T* first = nullptr;  // moments and gradient, laid out as block
   T* second = nullptr;
   T* grad = nullptr;
 
@@ -70,8 +70,8 @@ struct Layer {
   T* weights(T* of_block) const { return of_block + (bias ? ld : 0); }
 };
 
-// Rows of units of one layer: `ld` leaves room for whole vectors and, before each row, for a 1: with
-// it [1, a]^T delta is the gradient of [b; W] in one product.
+// Rows of units of one layer: `ld` leaves room for whole vectors and, before each row, for a 1:
+// with it [1, a]^T delta is the gradient of [b; W] in one product.
 template <class T>
 struct Units {
   Buffer<T> storage;
@@ -81,7 +81,8 @@ struct Units {
     columns = n;
     lead = ones ? lanes : 0;
     ld = round_up(n, lanes) + lead;
-    if (ld * static_cast<int64_t>(sizeof(T)) % 1024 == 0) ld += lanes;  // rows in different cache sets
+    if (ld * static_cast<int64_t>(sizeof(T)) % 1024 == 0)
+      ld += lanes;  // rows in different cache sets
     storage.reset(rows * ld + lead);
     if (ones)
       for (int64_t r = 0; r < rows; ++r) row(r)[-1] = T(1);
@@ -94,14 +95,14 @@ struct Units {
 template <class T>
 class Workspace {
  public:
-  std::vector<Units<T>> a;       // a_0..a_{L-1}; the last is z_L, then a_L
-  std::vector<Units<T>> delta;   // delta_1..delta_L at their layer's index
-  std::vector<Units<T>> slope;   // f'(z_l) where it cannot be had from a_l
-  Units<T> factors;              // of dropout
+  std::vector<Units<T>> a;      // a_0..a_{L-1}; the last is z_L, then a_L
+  std::vector<Units<T>> delta;  // delta_1..delta_L at their layer's index
+  std::vector<Units<T>> slope;  // f'(z_l) where it cannot be had from a_l
+  Units<T> factors;             // of dropout
   Units<T> targets;
-  Buffer<T> weights;             // of the samples of a batch
+  Buffer<T> weights;  // of the samples of a batch
   Buffer<T> transposed;
-  Buffer<T> sums;                // of the deltas, for a bias
+  Buffer<T> sums;                             // of the deltas, for a bias
   Buffer<T> parameters, first, second, grad;  // packed blocks, one after another
   std::vector<int64_t> touched;               // rows of W_1 that a sparse batch meets
   std::vector<unsigned char> is_touched;

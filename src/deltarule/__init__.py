@@ -33,6 +33,7 @@ from deltarule.network import Network, fold_biases, unfold_biases
 from deltarule.optimizers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
 from deltarule.saving import load, save
 from deltarule.schedules import Adaptive, Cosine, InvScaling, OneCycle, Schedule, Step, Warmup
+from deltarule.threads import get_num_threads, set_num_threads
 from deltarule.training import train
 
 if TYPE_CHECKING:
@@ -76,9 +77,11 @@ __all__ = [
     "backward",
     "fold_biases",
     "forward",
+    "get_num_threads",
     "load",
     "per_sample_gradients",
     "save",
+    "set_num_threads",
     "train",
     "unfold_biases",
 ]

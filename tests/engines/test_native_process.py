@@ -25,7 +25,6 @@ from deltarule.network import Network
 from deltarule.optimizers import SGD
 
 native = pytest.importorskip("deltarule.engines.native")
-core = pytest.importorskip("deltarule._core")
 ENGINE = native.NativeEngine()
 
 
@@ -48,11 +47,17 @@ LARGE = [300, 512, 700, 10]
 def test_the_same_bits_on_any_number_of_threads(dtype: str) -> None:
     results = []
     for threads in (1, 2, 3, 4):
-        core.set_num_threads(threads)
-        assert core.get_num_threads() == threads
+        dr.set_num_threads(threads)
+        assert dr.get_num_threads() == threads
         results.append(theta_after(LARGE, dtype))
-    core.set_num_threads(0)
+    dr.set_num_threads(None)
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
+def test_a_number_of_threads_that_is_none(n: Any) -> None:
+    with pytest.raises(dr.SpecError, match="threads"):
+        dr.set_num_threads(n)
 
 
 def test_many_python_threads_at_once() -> None:
@@ -79,7 +84,7 @@ def test_a_forked_child_goes_on() -> None:
 
 
 def _threads_of_a_worker() -> tuple[int, bytes]:
-    return core.get_num_threads(), theta_after(LARGE)
+    return dr.get_num_threads(), theta_after(LARGE)
 
 
 def test_joblib_workers_take_their_share() -> None:
@@ -115,7 +120,8 @@ def test_every_cpu_level_learns_the_same(level: str) -> None:
 
         worst = 0.0
         rng = np.random.default_rng(0)
-        for sizes, hidden in (([3, 5, 2], "sigmoid"), ([7, 33, 17, 3], "gelu"), ([300, 600, 9], "mish")):
+        nets = [3, 5, 2], [7, 33, 17, 3], [300, 600, 9]
+        for sizes, hidden in zip(nets, ["sigmoid", "gelu", "mish"]):
             net = dr.Network(sizes, hidden, rng=1)
             X, Y = rng.standard_normal((70, sizes[0])), rng.standard_normal((70, sizes[-1]))
             for rows in (1, 5, 70):

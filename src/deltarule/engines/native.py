@@ -1,4 +1,4 @@
-"""The compiled engine: a thin layer over the C++ core (`deltarule._core`), which does all the maths.
+"""The compiled engine: a thin layer over the C++ core (`deltarule._core`), where the maths is.
 
 It gives the reference engine's numbers to rounding, for every registered activation, loss and
 optimizer; networks with own Python functions stay with the reference.
@@ -20,12 +20,33 @@ from deltarule.optimizers import Optimizer
 from deltarule.params import Array
 
 # In the order of the enums of native/spec.hpp.
-_ACTIVATIONS = (
-    "identity sigmoid tanh relu leaky_relu elu selu gelu silu softplus softsign mish exp softmax"
-).split()
-_LOSSES = "squared_error log_loss cross_entropy absolute_error huber quantile poisson".split()
-_OPTIMIZERS = "sgd adagrad rmsprop adam adamw".split()
-_SETTINGS = {
+_ACTIVATIONS = [
+    "identity",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "softplus",
+    "softsign",
+    "mish",
+    "exp",
+    "softmax",
+]
+_LOSSES = [
+    "squared_error",
+    "log_loss",
+    "cross_entropy",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "poisson",
+]
+_OPTIMIZERS = ["sgd", "adagrad", "rmsprop", "adam", "adamw"]
+_SETTINGS: dict[str, Any] = {
     "momentum": 0.0,
     "nesterov": False,
     "rho": 0.0,
@@ -82,7 +103,7 @@ def _spec_of(net: Network) -> _core.NetworkSpec:
 
 
 def predict_plain(net: Network, X: Array) -> Array | None:
-    """a_L for an array that needs no conversion, in about 2 us; None if it does, or is not right."""
+    """a_L for an array that needs no conversion, in about 2 us; None if it does or is wrong."""
     told = _told(net)
     if told.spec is None:
         return None
