@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
 
-.PHONY: demo test check lint types examples clean
+.PHONY: demo test check lint types examples sanitize clean
 
 # The environment is remade when the project's description changes.
 $(VENV)/ready: pyproject.toml
@@ -29,6 +29,16 @@ types: $(VENV)/ready
 
 examples: $(VENV)/ready ## run the commands and code of README and docs, compare what they print
 	$(BIN)/python -m pytest -q docs/test_documentation.py
+
+# The core and its own tests under the address and undefined-behaviour sanitizers, then under the
+# thread sanitizer, at every CPU level of this machine.
+sanitize:
+	cmake -S . -B build/asan -DDELTARULE_SANITIZE=address,undefined
+	cmake --build build/asan --parallel 2
+	ctest --test-dir build/asan --output-on-failure
+	cmake -S . -B build/tsan -DDELTARULE_SANITIZE=thread
+	cmake --build build/tsan --parallel 2
+	ctest --test-dir build/tsan --output-on-failure
 
 check: lint types test examples ## all that CI does
 

@@ -144,10 +144,17 @@ void Network<T>::need_gradients() {
 }
 
 template <class T>
+void Network<T>::begin_call(const Samples<T>& samples) {
+  sparse_ = samples.dense == nullptr;
+  space_->is_touched.clear();
+  space_->touched.clear();
+}
+
+template <class T>
 double Network<T>::gradients(const T* theta, const Samples<T>& samples, const T* targets,
                              const T* sample_weight, T* gradient) {
   const FlushDenormals flush;
-  sparse_ = samples.dense == nullptr;
+  begin_call(samples);
   load_parameters(theta, false, nullptr);
   need_gradients();
   double weight_sum = 0;
@@ -185,7 +192,7 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
   StretchResult result;
   result.loss_sum = run.loss_before;
   result.weight_sum = run.weight_before;
-  sparse_ = run.samples.dense == nullptr;
+  begin_call(run.samples);
   load_parameters(run.theta, true, &run);
   for (int64_t k = first; k < last; ++k) {
     if (k > 0 && runs_tiny(run)) {

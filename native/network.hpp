@@ -104,6 +104,7 @@ class Network {
 
   void load_parameters(const T* theta, bool moments, const RunSpec<T>* run);
   void store_parameters(const RunSpec<T>& run);
+  void begin_call(const Samples<T>& samples);
   void need_gradients();
   bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
             double rate, int64_t k, StretchResult& result);

@@ -261,11 +261,12 @@ void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T 
   const std::uint64_t key = dropout_key(batch.seed, batch.step, 0);
   const std::size_t row_bytes = static_cast<std::size_t>(layer.ld) * sizeof(T);
   if (begins) {  // clear what the last batch has left; penalties reach every row
-    if (s.is_touched.empty()) {
+    const bool fresh = s.is_touched.empty();
+    if (fresh) {
       s.is_touched.assign(static_cast<std::size_t>(layer.in), 0);
       s.touched.reserve(static_cast<std::size_t>(layer.in));
     }
-    if (run != nullptr && (run->l1 != 0 || run->l2 != 0))
+    if (fresh || (run != nullptr && (run->l1 != 0 || run->l2 != 0)))
       std::memset(layer.grad, 0, static_cast<std::size_t>(layer.block_size()) * sizeof(T));
     if (layer.bias) std::memset(layer.grad, 0, row_bytes);
     for (const int64_t j : s.touched) {

@@ -1,0 +1,224 @@
+// Runs the core by itself, for the sanitizers and without Python: gradients against differences of
+// C, and steps against those gradients, over shapes, functions, optimizers and options. Exit code 1
+// on a failure.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <thread>
+
+#include "../cpu.hpp"
+#include "../network.hpp"
+
+using namespace deltarule;
+
+namespace {
+
+int failed = 0, checked = 0;
+
+void expect(bool right, const char* what, const NetworkSpec& spec, double value) {
+  ++checked;
+  if (right) return;
+  ++failed;
+  std::printf("FAILED %s: %g, sizes", what, value);
+  for (const int64_t n : spec.sizes) std::printf(" %lld", static_cast<long long>(n));
+  std::printf(", activation %d, loss %d\n", static_cast<int>(spec.activations[0].kind),
+              static_cast<int>(spec.loss.kind));
+}
+
+NetworkSpec make_spec(std::vector<int64_t> sizes, Act hidden, Act output, LossKind loss) {
+  NetworkSpec spec;
+  spec.sizes = std::move(sizes);
+  for (int l = 1; l <= spec.layers(); ++l) {
+    spec.activations.push_back({l < spec.layers() ? hidden : output, 0.5});
+    spec.bias.push_back(l % 3 != 0);
+  }
+  spec.loss = {loss, 0.7};
+  return spec;
+}
+
+template <class T>
+struct Problem {
+  NetworkSpec spec;
+  int64_t rows;
+  std::vector<T> theta, x, y;
+  std::vector<int64_t> order;
+  std::vector<T> values;  // x as CSR
+  std::vector<int64_t> indices, starts{0};
+
+  Problem(NetworkSpec s, int64_t n, unsigned seed) : spec(std::move(s)), rows(n) {
+    std::mt19937 random(seed);
+    std::normal_distribution<double> normal;
+    int64_t count = 0;
+    for (int l = 0; l < spec.layers(); ++l) {
+      const auto at = static_cast<std::size_t>(l);
+      count += (spec.sizes[at] + (spec.bias[at] ? 1 : 0)) * spec.sizes[at + 1];
+    }
+    for (int64_t i = 0; i < count; ++i)
+      theta.push_back(T(0.3 * normal(random) / std::sqrt(double(spec.sizes[0]) / 4)));
+    for (int64_t i = 0; i < n * spec.sizes.front(); ++i) {
+      x.push_back(i % 3 == 0 ? T(normal(random)) : T(0));
+      if (x.back() != 0) {
+        values.push_back(x.back());
+        indices.push_back(i % spec.sizes.front());
+      }
+      if ((i + 1) % spec.sizes.front() == 0) starts.push_back(static_cast<int64_t>(values.size()));
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      double total = 0;
+      for (int64_t k = 0; k < spec.sizes.back(); ++k) {
+        y.push_back(T(std::abs(normal(random)) + 0.1));
+        total += double(y.back());
+      }
+      for (int64_t k = 0; k < spec.sizes.back(); ++k) y[y.size() - 1 - std::size_t(k)] /= T(total);
+    }
+    for (int64_t i = 0; i < n; ++i) order.push_back((i * 7 + 3) % n);
+    std::sort(order.begin(), order.end());
+    std::shuffle(order.begin(), order.end(), random);
+  }
+  Samples<T> dense() const { return {rows, x.data()}; }
+  Samples<T> sparse() const {
+    return {rows, nullptr, values.data(), indices.data(), starts.data()};
+  }
+};
+
+double largest(const std::vector<double>& x) {
+  double most = 0;
+  for (const double v : x) most = std::max(most, std::abs(v));
+  return most;
+}
+
+void check_gradient(const NetworkSpec& spec, int64_t rows) {
+  Problem<double> p(spec, rows, 1);
+  Network<double> net(spec, rows);
+  std::vector<double> g(p.theta.size()), other(p.theta.size());
+  const double C = net.gradients(p.theta.data(), p.dense(), p.y.data(), nullptr, g.data());
+  expect(std::isfinite(C), "C", spec, C);
+  net.gradients(p.theta.data(), p.sparse(), p.y.data(), nullptr, other.data());
+  for (std::size_t i = 0; i < g.size(); ++i) other[i] -= g[i];
+  expect(largest(other) <= 1e-11 * (largest(g) + 1e-3), "sparse gradient", spec, largest(other));
+  // C along a random direction, by central differences.
+  std::mt19937 random(2);
+  std::normal_distribution<double> normal;
+  std::vector<double> direction(g.size()), moved(g.size());
+  double slope = 0;
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    direction[i] = normal(random);
+    slope += g[i] * direction[i];
+  }
+  const double step = 1e-6;
+  double difference = 0;
+  for (const double sign : {1.0, -1.0}) {
+    for (std::size_t i = 0; i < g.size(); ++i) moved[i] = p.theta[i] + sign * step * direction[i];
+    difference += sign * net.gradients(moved.data(), p.dense(), p.y.data(), nullptr, other.data());
+  }
+  difference /= 2 * step;
+  const double error = std::abs(difference - slope) / (std::abs(slope) + 1e-2);
+  expect(error < 1e-3, "gradient against differences", spec, error);
+}
+
+template <class T>
+void check_steps(const NetworkSpec& spec, int64_t rows, const OptimizerSpec& optimizer, bool sparse,
+                 double drop) {
+  Problem<T> p(spec, rows, 3);
+  const unsigned char stop = 0;
+  std::vector<T> bits;
+  for (const int64_t batch : {int64_t{1}, int64_t{5}, rows}) {
+    Network<T> net(spec, batch, std::vector<double>(static_cast<std::size_t>(spec.layers()), drop));
+    std::vector<T> theta = p.theta, m(theta.size()), v(theta.size());
+    RunSpec<T> run{};
+    run.samples = sparse ? p.sparse() : p.dense();
+    run.targets = p.y.data();
+    run.batch_size = batch;
+    run.optimizer = optimizer;
+    run.seed = 9;
+    run.theta = theta.data();
+    run.stop = &stop;
+    const bool plain = optimizer.kind == OptimizerKind::sgd;
+    if (!plain || optimizer.momentum > 0) run.first_moment = m.data();
+    if (optimizer.kind == OptimizerKind::adam || optimizer.kind == OptimizerKind::adamw)
+      run.second_moment = v.data();
+    const int64_t batches = (rows + batch - 1) / batch;
+    const std::vector<double> rates(static_cast<std::size_t>(batches), 1e-3);
+    const StretchResult result = net.steps(run, p.order.data(), rows, rates.data(), 0, batches);
+    expect(result.done == batches && result.bad_batch == -1, "steps done", spec,
+           static_cast<double>(result.done));
+    if (batch == rows && plain && optimizer.momentum == 0 && drop == 0) {
+      std::vector<T> g(theta.size());
+      net.gradients(p.theta.data(), p.dense(), p.y.data(), nullptr, g.data());
+      double worst = 0;
+      for (std::size_t i = 0; i < g.size(); ++i)
+        worst =
+            std::max(worst, std::abs(double(theta[i]) - double(p.theta[i]) + 1e-3 * double(g[i])));
+      expect(worst < 1e-6, "full step against the gradient", spec, worst);
+    }
+    std::vector<T> out(static_cast<std::size_t>(rows * spec.sizes.back()));
+    predict<T>(spec, theta.data(), run.samples, false, out.data());
+    for (const T o : out)
+      if (!std::isfinite(o)) expect(false, "prediction", spec, double(o));
+  }
+}
+
+void all_functions() {
+  for (int hidden = 0; hidden < static_cast<int>(Act::exp); ++hidden)
+    check_gradient(
+        make_spec({5, 17, 7, 3}, static_cast<Act>(hidden), Act::identity, LossKind::squared_error),
+        33);
+  const Act positive[] = {Act::sigmoid, Act::softmax};
+  for (int loss = 0; loss <= static_cast<int>(LossKind::poisson); ++loss)
+    for (const Act output : positive)
+      check_gradient(make_spec({5, 17, 3}, Act::tanh, output, static_cast<LossKind>(loss)), 33);
+  check_gradient(make_spec({5, 17, 3}, Act::tanh, Act::exp, LossKind::poisson), 33);
+}
+
+void all_shapes() {
+  std::mt19937 random(4);
+  const std::vector<int64_t> widths{1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 70, 100};
+  const auto width = [&] { return widths[random() % widths.size()]; };
+  for (int i = 0; i < 60; ++i) {
+    std::vector<int64_t> sizes{width(), width()};
+    while (random() % 3 != 0 && sizes.size() < 5) sizes.push_back(width());
+    const NetworkSpec spec =
+        make_spec(sizes, i % 2 ? Act::sigmoid : Act::relu, Act::identity, LossKind::squared_error);
+    const int64_t rows = 1 + static_cast<int64_t>(random() % 70);
+    check_gradient(spec, rows);
+    OptimizerSpec optimizer;
+    optimizer.kind = static_cast<OptimizerKind>(i % 5);
+    optimizer.momentum = i % 10 == 5 ? 0.9 : 0.0;
+    check_steps<float>(spec, rows, optimizer, i % 3 == 0, i % 4 == 0 ? 0.3 : 0.0);
+    check_steps<double>(spec, rows, optimizer, i % 4 == 0, i % 3 == 0 ? 0.3 : 0.0);
+  }
+  check_steps<float>(
+      make_spec({300, 400, 500, 10}, Act::relu, Act::identity, LossKind::squared_error), 128, {},
+      false, 0);
+  check_gradient(make_spec({30, 40, 3}, Act::tanh, Act::identity, LossKind::squared_error), 1500);
+}
+
+// Several networks at once, large enough to want the pool.
+void many_threads() {
+  std::vector<std::thread> threads;
+  std::vector<std::vector<float>> results(4);
+  for (std::size_t t = 0; t < results.size(); ++t)
+    threads.emplace_back([t, &results] {
+      const NetworkSpec spec =
+          make_spec({200, 300, 200, 10}, Act::relu, Act::identity, LossKind::squared_error);
+      const Problem<float> p(spec, 256, 5);
+      results[t].resize(p.theta.size());
+      Network<float> net(spec, 256);
+      for (int i = 0; i < 3; ++i)
+        net.gradients(p.theta.data(), p.dense(), p.y.data(), nullptr, results[t].data());
+    });
+  for (std::thread& thread : threads) thread.join();
+  const NetworkSpec spec = make_spec({1, 1}, Act::relu, Act::identity, LossKind::squared_error);
+  for (const auto& result : results) expect(result == results[0], "bits under threads", spec, 0);
+}
+
+}  // namespace
+
+int main() {
+  all_functions();
+  all_shapes();
+  many_threads();
+  std::printf("core_test (%s): %d checks, %d failed\n", level_name(cpu_level()), checked, failed);
+  return failed == 0 ? 0 : 1;
+}
