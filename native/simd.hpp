@@ -89,7 +89,7 @@ DELTARULE_INLINE Vec<T> splat(T x) {
   else
     return (Vec<T>)_mm256_set1_pd(x);
 #else
-  Vec<T> v;
+  Vec<T> v{};
   for (int i = 0; i < kLanes<T>; ++i) v[i] = x;
   return v;
 #endif
@@ -124,7 +124,7 @@ DELTARULE_INLINE void store_first(T* p, Vec<T> v, int n) {
 // All bits set in the first n lanes.
 template <class T>
 DELTARULE_INLINE Ints<T> first_lanes(int n) {
-  Ints<T> lane;
+  Ints<T> lane{};
   for (int i = 0; i < kLanes<T>; ++i) lane[i] = i;
   Ints<T> limit = lane - lane + n;
   return lane < limit;
@@ -187,7 +187,7 @@ DELTARULE_INLINE Vec<T> sqrt(Vec<T> x) {
   else
     return (Vec<T>)_mm256_sqrt_pd((__m256d)x);
 #else
-  Vec<T> r;
+  Vec<T> r{};
   for (int i = 0; i < kLanes<T>; ++i) {
     if constexpr (sizeof(T) == 4)
       r[i] = __builtin_sqrtf(x[i]);
