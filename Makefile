@@ -7,8 +7,8 @@ OUT ?= demo-output
 
 .PHONY: demo test check lint types examples sanitize clean
 
-# The environment is remade when the project's description changes.
-$(VENV)/ready: pyproject.toml
+# The environment is remade when the description of the project or the compiled core changes.
+$(VENV)/ready: pyproject.toml CMakeLists.txt $(wildcard native/*.cpp native/*.hpp)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
