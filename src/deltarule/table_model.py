@@ -79,7 +79,7 @@ class TableModel:
         return self._decode(self.outputs(data))
 
     def predict_proba(self, data: Any) -> pl.DataFrame:
-        """The probability of each class, one column per class named "P(class)".
+        """The probability of each class, one column per class named "P(class)", as CSV has it.
 
         Raises SpecError for a model of quantities; DataError as `predict`.
         """
@@ -88,7 +88,9 @@ class TableModel:
         p = self.outputs(data).astype(np.float64)
         if p.shape[1] == 1:
             p = np.hstack([1 - p, p])
-        return pl.DataFrame({f"P({name})": p[:, i] for i, name in enumerate(self.target.classes)})
+        p /= p.sum(axis=1, keepdims=True)  # 1 to the bits of float64, not only of float32
+        names = pl.Series(self.target.classes, dtype=self.target.dtype).cast(pl.String)
+        return pl.DataFrame({f"P({name})": p[:, i] for i, name in enumerate(names)})
 
     def evaluate(self, data: Any) -> dict[str, float]:
         """How well the model does on rows with known target.
@@ -249,6 +251,8 @@ def train_table(
     ------
     DataError, SpecError, DivergenceError
     """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise SpecError(f"seed must be a whole number >= 0, got {seed!r}")
     frame = read_table(data)
     goal = TargetColumn().fit(frame, target, task)
     split = split_rows(frame.height, goal.labels(frame), test=test, validation=validation, rng=seed)
