@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -200,6 +201,25 @@ def test_what_train_reports_as_json() -> None:
     assert Path("a.svg").read_text().startswith("<?xml")
     no_test = as_json("train", "iris", "--target", "target", "--epochs", 2, "--test", 0)
     assert "test" not in no_test
+
+
+def test_json_has_the_keys_that_the_page_lists(iris: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "tables.md").read_text(encoding="utf-8")
+    listed = {row[1]: set(row[2:]) for row in map(_names, page.splitlines()) if row[:1] == ["|"]}
+    scores = {"accuracy", "loss"}
+    found = {
+        "train": set(as_json("train", "iris", "--target", "target", "--epochs", 1)),
+        "predict": set(as_json("predict", iris, "iris")) | {"prediction", "--proba", "P(class)"},
+        "evaluate": set(as_json("evaluate", iris, "iris")) - scores,
+        "info": set(as_json("info", iris)),
+    }
+    for command, keys in found.items():
+        assert listed[command] == keys
+
+
+def _names(line: str) -> list[str]:
+    """What a line of a page shows as code, after a bar if it is a row of a table."""
+    return ["|"] * line.startswith("| `") + re.findall(r"`([^`]+)`", line)
 
 
 def test_json_knows_no_nan(monkeypatch: pytest.MonkeyPatch, iris: Path) -> None:
