@@ -120,10 +120,16 @@ def train(
     hidden: Annotated[str, typer.Option(help="Units of the hidden layers; '' for none.")] = "64,64",
     activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "relu",
     batch_size: Annotated[str, typer.Option(help="A number, or full.")] = "32",
-    epochs: Annotated[int, typer.Option(help="Passes over the training rows, at most.")] = 200,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the training rows, at most (200, more on small tables)."),
+    ] = None,
     patience: Annotated[
-        int, typer.Option(help="Stop after so many epochs without a better validation loss.")
-    ] = 15,
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a better validation loss (epochs / 10)."
+        ),
+    ] = None,
     optimizer: Annotated[
         str, typer.Option(help="sgd, adagrad, rmsprop, adam, adamw or lbfgs.")
     ] = "adam",

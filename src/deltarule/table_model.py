@@ -217,8 +217,8 @@ def train_table(
     activation: str = "relu",
     test: float = 0.2,
     validation: float = 0.1,
-    patience: int = 15,
-    epochs: int = 200,
+    epochs: int | None = None,
+    patience: int | None = None,
     l2: float = 1e-3,
     dtype: str = "float32",
     seed: int = 0,
@@ -236,10 +236,11 @@ def train_table(
         Units of the hidden layers; empty for none.
     test, validation : float, default 0.2 and 0.1
         Shares of the rows. Validation rows decide when to stop; test rows are only looked at once.
-    patience : int, default 15
-        Epochs without a better validation loss before training stops.
-    epochs : int, default 200
-        At most.
+    epochs : int, optional
+        At most so many; by default 200, or on a small table enough for 10,000 steps, up to 1,000.
+    patience : int, optional
+        Epochs without a better validation loss before training stops; by default a tenth of
+        `epochs`, but at least 15.
     l2 : float, default 1e-3
         Of the penalty l2/2 sum W^2: on real tables a little is better than none.
     seed : int, default 0
@@ -266,6 +267,10 @@ def train_table(
     X = encoder.transform(frame, dtype=model.network.dtype)
     Y = model._targets(frame)
 
+    if epochs is None:
+        epochs = _enough_epochs(len(split.train), options.get("batch_size", 32))
+    if patience is None:
+        patience = max(15, epochs // 10)
     held = split.validation
     start = time.perf_counter()
     history = train(
@@ -291,3 +296,9 @@ def train_table(
         notes=list(encoder.notes),
         seconds=seconds,
     )
+
+
+def _enough_epochs(rows: int, batch_size: int | str) -> int:
+    """200, or on a small table as many as make 10,000 steps, up to 1,000."""
+    steps = 1 if batch_size == "full" else -(-rows // max(int(batch_size), 1))
+    return min(1000, max(200, -(-10_000 // steps)))
