@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import io
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 import deltarule as dr
+from deltarule.cli_output import (
+    err,
+    fail,
+    note,
+    out,
+    print_encoding,
+    print_training,
+    printing,
+    reported,
+    score_table,
+    show_json,
+)
 from deltarule.files import require_writable, write_atomically
 
 app = typer.Typer(
@@ -24,8 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False)
+_PICTURES = (".png", ".svg", ".pdf")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
 Data = Annotated[
@@ -45,35 +54,37 @@ class Task(StrEnum):
     regress = "regress"
 
 
-def _fail(message: str) -> NoReturn:
-    _err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(1)
+def _require_apart(written: dict[str, Path | None], read: dict[str, str | Path]) -> None:
+    """Refuse to write a file over one that is read, or two files to one place."""
+    from deltarule.tabular import DATASETS  # Polars is slow to import
+
+    seen = {os.path.realpath(path): what for what, path in read.items() if path not in DATASETS}
+    for what, path in written.items():
+        if path is None:
+            continue
+        other = seen.setdefault(os.path.realpath(path), what)
+        if other != what:
+            fail(f"{what} {path} is {other} as well: it would be overwritten; give another name")
+        require_writable(path)
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Errors that were raised on purpose become a message on stderr and exit code 1."""
+def _require_plot(path: Path) -> None:
+    """Fail before training, not after it, if the learning curves cannot be drawn."""
+    if path.suffix.lower() not in _PICTURES:
+        fail(f"--plot {path}: the name must end in {', '.join(_PICTURES)}, for the kind of picture")
     try:
-        yield
-    except (dr.DeltaruleError, OSError) as error:
-        _fail(str(error))
-
-
-def _note(text: str) -> None:
-    _err.print(f"note: {text}", style="yellow", markup=False, soft_wrap=True)
-
-
-def _show(value: dict[str, Any]) -> None:
-    print(json.dumps(value, ensure_ascii=False, default=str))
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        fail("--plot needs matplotlib: pip install 'deltarule[plot]'")
 
 
 def _numbers(what: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
-    """A comma-separated list; the option and the odd part are named if it is none."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    """A comma-separated list; the option is named if it is none."""
+    parts = text.split(",") if text.strip() else []
     try:
         return [kind(part) for part in parts]
     except ValueError:
-        _fail(f"{what} {text!r}: numbers separated by commas are needed, such as 64,64")
+        fail(f"{what} {text!r}: whole numbers separated by commas are needed, such as 64,64")
 
 
 def _version(asked: bool) -> None:
@@ -89,11 +100,15 @@ def main(
     ] = False,
 ) -> None:
     """Fully connected networks by back-propagation: train them on tables, and look inside."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that it cannot encode must not end all
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @app.command(
-    epilog="Examples: [bold]deltarule train iris --target target[/bold] | "
-    "[bold]deltarule train houses.csv --target price --hidden 128,128 -o houses.safetensors[/bold]"
+    epilog="Examples:\n\n"
+    "  [bold]deltarule train iris --target target[/bold]\n\n"
+    "  [bold]deltarule train houses.csv --target price -o houses.safetensors[/bold]\n\n"
+    "  [bold]deltarule train houses.csv --target price --json > report.json[/bold]"
 )
 def train(
     data: Data,
@@ -105,10 +120,16 @@ def train(
     hidden: Annotated[str, typer.Option(help="Units of the hidden layers; '' for none.")] = "64,64",
     activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "relu",
     batch_size: Annotated[str, typer.Option(help="A number, or full.")] = "32",
-    epochs: Annotated[int, typer.Option(help="Passes over the training rows, at most.")] = 200,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the training rows, at most (200, more on small tables)."),
+    ] = None,
     patience: Annotated[
-        int, typer.Option(help="Stop after so many epochs without a better validation loss.")
-    ] = 15,
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a better validation loss (epochs / 10)."
+        ),
+    ] = None,
     optimizer: Annotated[
         str, typer.Option(help="sgd, adagrad, rmsprop, adam, adamw or lbfgs.")
     ] = "adam",
@@ -133,11 +154,12 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network on a table, test it, and write one model file that takes raw rows."""
-    with _reported():
+    with reported():
         from deltarule.table_model import train_table
 
-        for path in filter(None, (output, plot)):
-            require_writable(path)
+        _require_apart({"--output": output, "--plot": plot}, {"the table": data})
+        if plot is not None:
+            _require_plot(plot)
         sizes = _numbers("--hidden", hidden, int)
         batch: int | str = "full" if batch_size == "full" else _batch(batch_size)
         done = train_table(
@@ -159,15 +181,17 @@ def train(
             dropout=dropout,
             progress=not (quiet or as_json),
         )
+        for text in done.notes:
+            note(text)
+        if not len(done.history):
+            fail("interrupted before the first epoch ended: nothing was written")
         done.model.save(output)
+        if done.history.stopped == "interrupted":
+            note(f"interrupted: {output} holds the best parameters so far")
         if plot is not None:
             done.history.plot(plot)
-    for text in done.notes:
-        _note(text)
-    if done.history.stopped == "interrupted":
-        _note("interrupted: the best parameters so far are kept")
     if as_json:
-        _show(
+        show_json(
             {
                 "model": str(output),
                 "task": done.model.target.task,
@@ -184,60 +208,18 @@ def train(
             }
         )
         return
-    _print_training(done)
-    _out.print(f"\nmodel            {output}", soft_wrap=True)
-    if plot is not None:
-        _out.print(f"learning curves  {plot}", soft_wrap=True)
+    with printing():
+        print_training(done)
+        out.print(f"\nmodel            {output}", soft_wrap=True)
+        if plot is not None:
+            out.print(f"learning curves  {plot}", soft_wrap=True)
 
 
 def _batch(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        _fail(f"--batch-size {text!r}: a whole number or 'full' is needed")
-
-
-def _print_training(done: Any) -> None:
-    model, history, split = done.model, done.history, done.split
-    _out.print(f"{model.network!r}", soft_wrap=True)
-    best = f", best {history.best_epoch}" if history.best_epoch else ""
-    _out.print(
-        f"{len(history)} epochs{best} ({history.stopped}) in {done.seconds:.2f} s: "
-        f"{len(split.train):,} training rows, {len(split.validation):,} validation, "
-        f"{len(split.test):,} test",
-        soft_wrap=True,
-    )
-    _out.print()
-    _out.print(_score_table(done.scores))
-    if done.confusions:
-        part = "test" if len(split.test) else "validation" if len(split.validation) else "training"
-        wrong = sum(rows for _, _, rows in done.confusions)
-        _out.print(f"\nconfusions ({wrong} {part} rows wrong)")
-        for true, said, rows in done.confusions[:6]:
-            _out.print(f"  {rows:4d} x {true} taken for {said}", markup=False, soft_wrap=True)
-        if len(done.confusions) > 6:
-            _out.print(f"  and {len(done.confusions) - 6} more pairs")
-    _out.print("\ngradient norm per layer (first batch of an epoch)")
-    shown = sorted({0, len(history) // 2, len(history) - 1})
-    table = _plain_table("layer", *(f"epoch {e + 1}" for e in shown))
-    for l in range(len(model.network.weights)):
-        table.add_row(str(l + 1), *(f"{history.gradient_norms[e][l]:.3g}" for e in shown))
-    _out.print(table)
-
-
-def _plain_table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="bold")
-    for head in heads:
-        table.add_column(head, justify="right")
-    return table
-
-
-def _score_table(scores: dict[str, dict[str, float]]) -> Table:
-    names = list(next(iter(scores.values())))
-    table = _plain_table("rows", *names)
-    for part, values in scores.items():
-        table.add_row(part, *(f"{values[name]:.4g}" for name in names))
-    return table
+        fail(f"--batch-size {text!r}: a whole number or 'full' is needed")
 
 
 @app.command(
@@ -253,59 +235,60 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict the target of every row of a table, as CSV."""
-    with _reported():
+    with reported():
         from deltarule.table_model import TableModel
 
-        if output is not None:
-            require_writable(output)
+        _require_apart({"--output": output}, {"the model": model, "the table": data})
         loaded = TableModel.load(model)
         frame = loaded.read(data)
         result = loaded.predict(frame).alias("prediction").to_frame()
         notes = list(loaded.notes)
         if proba:
             result = result.hstack(loaded.predict_proba(frame).get_columns())
-        text = result.write_csv()
+        csv = result.write_csv()
         if output is not None:
-            write_atomically(output, text.encode())
-    for note in notes:
-        _note(note)
+            write_atomically(output, csv.encode())
+    for text in notes:
+        note(text)
     if as_json:
         where = None if output is None else str(output)
-        _show({"output": where, "rows": result.height, "predictions": result.to_dicts()})
+        show_json({"output": where, "rows": result.height, "predictions": result.to_dicts()})
     elif output is None:
-        sys.stdout.write(text)
+        with printing():
+            typer.echo(csv.encode(), nl=False)  # UTF-8, as in a file, whatever the terminal's is
     else:
-        _err.print(f"{result.height:,} predictions in {output}", soft_wrap=True)
+        err.print(f"{result.height:,} prediction{'s' * (result.height != 1)} in {output}")
 
 
 @app.command(epilog="Example: [bold]deltarule evaluate model.safetensors labelled.csv[/bold]")
 def evaluate(model: Model, data: Data, as_json: Json = False) -> None:
     """Test a model on a table whose target column is known."""
-    with _reported():
+    with reported():
         from deltarule.table_model import TableModel
 
         loaded = TableModel.load(model)
         frame = loaded.read(data)
         scores = loaded.evaluate(frame)
-    for note in loaded.notes:
-        _note(note)
+    for text in loaded.notes:
+        note(text)
     if as_json:
-        _show({"rows": frame.height, "task": loaded.target.task} | scores)
+        show_json({"rows": frame.height, "task": loaded.target.task} | scores)
     else:
-        _out.print(_score_table({f"{frame.height:,}": scores}))
+        with printing():
+            out.print(score_table({"": (frame.height, scores)}))
 
 
 @app.command(epilog="Example: [bold]deltarule info model.safetensors[/bold]")
 def info(model: Model, as_json: Json = False) -> None:
     """Show what a model file holds."""
-    with _reported():
+    with reported():
         from deltarule.saving import read
         from deltarule.table_model import TableModel
 
         net, sections = read(model)
         loaded = TableModel.load(model) if "table" in sections else None
     if as_json:
-        _show(
+        show_json(
             {
                 "sizes": list(net.sizes),
                 "activations": [f.name for f in net.activations],
@@ -318,19 +301,12 @@ def info(model: Model, as_json: Json = False) -> None:
             }
         )
         return
-    print(net.summary())
-    if loaded is None:
-        print("a bare network: no table encoding")
-        return
-    goal = loaded.target
-    print(f"\npredicts {goal.name!r} ({goal.task})")
-    if goal.task == "classify":
-        print(f"classes  {', '.join(map(str, goal.classes))}")
-    print("from")
-    for column in loaded.encoder.columns:
-        names = [f.removeprefix(f"{column.name}=") for f in column.features]
-        one_hot = len(names) > 1 or names[0] != column.name
-        print(f"  {column.name}" + (f": {', '.join(names)}" if one_hot else ""))
+    with printing():
+        print(net.summary())
+        if loaded is None:
+            print("a bare network: no table encoding")
+        else:
+            print_encoding(loaded)
 
 
 if __name__ == "__main__":

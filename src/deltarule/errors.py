@@ -5,7 +5,6 @@ Each message says what was wrong, where (row, column, layer) and what to do.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -62,6 +61,8 @@ class DivergenceError(DeltaruleError, FloatingPointError):
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> SpecError:
     """The error for a name that no registry knows, with the nearest known one."""
+    import difflib  # only a mistake needs it, so importing deltarule does not wait for it
+
     names = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""

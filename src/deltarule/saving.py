@@ -69,7 +69,20 @@ def save(net: Network, path: str | Path, sections: Mapping[str, Any] | None = No
         tensors[f"W_{l}"] = np.ascontiguousarray(W)
         if b is not None:
             tensors[f"b_{l}"] = np.ascontiguousarray(b)
-    write_atomically(path, safetensors.numpy.save(tensors, metadata))
+    write_atomically(path, _with_sorted_metadata(safetensors.numpy.save(tensors, metadata)))
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    """The file with its metadata in one order, so that the same network gives the same bytes.
+
+    safetensors writes them in an order that changes from process to process.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load(path: str | Path, custom: Sequence[Activation | Loss] = ()) -> Network:

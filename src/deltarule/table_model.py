@@ -79,7 +79,7 @@ class TableModel:
         return self._decode(self.outputs(data))
 
     def predict_proba(self, data: Any) -> pl.DataFrame:
-        """The probability of each class, one column per class named "P(class)".
+        """The probability of each class, one column per class named "P(class)", as CSV has it.
 
         Raises SpecError for a model of quantities; DataError as `predict`.
         """
@@ -88,7 +88,9 @@ class TableModel:
         p = self.outputs(data).astype(np.float64)
         if p.shape[1] == 1:
             p = np.hstack([1 - p, p])
-        return pl.DataFrame({f"P({name})": p[:, i] for i, name in enumerate(self.target.classes)})
+        p /= p.sum(axis=1, keepdims=True)  # 1 to the bits of float64, not only of float32
+        names = pl.Series(self.target.classes, dtype=self.target.dtype).cast(pl.String)
+        return pl.DataFrame({f"P({name})": p[:, i] for i, name in enumerate(names)})
 
     def evaluate(self, data: Any) -> dict[str, float]:
         """How well the model does on rows with known target.
@@ -215,8 +217,8 @@ def train_table(
     activation: str = "relu",
     test: float = 0.2,
     validation: float = 0.1,
-    patience: int = 15,
-    epochs: int = 200,
+    epochs: int | None = None,
+    patience: int | None = None,
     l2: float = 1e-3,
     dtype: str = "float32",
     seed: int = 0,
@@ -234,10 +236,11 @@ def train_table(
         Units of the hidden layers; empty for none.
     test, validation : float, default 0.2 and 0.1
         Shares of the rows. Validation rows decide when to stop; test rows are only looked at once.
-    patience : int, default 15
-        Epochs without a better validation loss before training stops.
-    epochs : int, default 200
-        At most.
+    epochs : int, optional
+        At most so many; by default 200, or on a small table enough for 10,000 steps, up to 1,000.
+    patience : int, optional
+        Epochs without a better validation loss before training stops; by default a tenth of
+        `epochs`, but at least 15.
     l2 : float, default 1e-3
         Of the penalty l2/2 sum W^2: on real tables a little is better than none.
     seed : int, default 0
@@ -249,6 +252,8 @@ def train_table(
     ------
     DataError, SpecError, DivergenceError
     """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise SpecError(f"seed must be a whole number >= 0, got {seed!r}")
     frame = read_table(data)
     goal = TargetColumn().fit(frame, target, task)
     split = split_rows(frame.height, goal.labels(frame), test=test, validation=validation, rng=seed)
@@ -262,6 +267,10 @@ def train_table(
     X = encoder.transform(frame, dtype=model.network.dtype)
     Y = model._targets(frame)
 
+    if epochs is None:
+        epochs = _enough_epochs(len(split.train), options.get("batch_size", 32))
+    if patience is None:
+        patience = max(15, epochs // 10)
     held = split.validation
     start = time.perf_counter()
     history = train(
@@ -287,3 +296,9 @@ def train_table(
         notes=list(encoder.notes),
         seconds=seconds,
     )
+
+
+def _enough_epochs(rows: int, batch_size: int | str) -> int:
+    """200, or on a small table as many as make 10,000 steps, up to 1,000."""
+    steps = 1 if batch_size == "full" else -(-rows // max(int(batch_size), 1))
+    return min(1000, max(200, -(-10_000 // steps)))
