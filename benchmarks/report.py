@@ -100,7 +100,7 @@ def _details(results: Sequence[dict[str, Any]]) -> str:
         [
             result["name"],
             c["name"],
-            f"{c['threads']}{' (once)' if c['dropped'] else ''}",
+            f"{c['threads']}{' (dropped)' if c['dropped'] else ''}",
             number(c["us"]),
             number(c["us_min"]),
             number(c["us_max"]),

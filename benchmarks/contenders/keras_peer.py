@@ -38,6 +38,9 @@ class Keras(Fitted):
             jit_compile=True,
             steps_per_execution=self.quantum,
         )
+        self.clock = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: self.epoch_ended()
+        )
         super().__init__(problem, threads)
 
     def reset(self) -> None:
@@ -51,6 +54,7 @@ class Keras(Fitted):
             epochs=epochs,
             shuffle=False,
             verbose=0,
+            callbacks=[self.clock],
         )
 
     def weights(self) -> Weights:

@@ -1,6 +1,6 @@
 """deltarule, through the public names only: what a user gets, every fixed cost included.
 
-Unlike the peers that only offer `fit`, nothing is subtracted: each measurement is one `dr.train`.
+Unlike the peers that only offer `fit`, nothing is left out: each measurement is one `dr.train`.
 """
 
 from __future__ import annotations
