@@ -187,6 +187,8 @@ void bind_network(nb::module_& m, const char* name) {
 }  // namespace
 
 NB_MODULE(_core, m) {
+  // deltarule.engines.native keeps descriptions of networks until the process ends, on purpose.
+  nb::set_leak_warnings(false);
   m.doc() = "The compiled core of deltarule; used through deltarule.engines.native.";
   nb::class_<NetworkSpec>(m, "NetworkSpec", "Sizes, activations and loss, by number.")
       .def(

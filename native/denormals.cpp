@@ -1,5 +1,5 @@
 // The processor's switch that takes denormal numbers for zero.
-#include "network.hpp"
+#include "denormals.hpp"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <xmmintrin.h>

@@ -54,6 +54,7 @@ template <class T>
 struct TinyRun {
   int64_t n_in, n_hidden, n_out;
   Act hidden;
+  bool binary;  // sigmoid output with log loss, else linear outputs with squared error
   T* w1;  // [b_1; W_1] with rows of ld1, padded with zeros
   T* w2;
   int64_t ld1, ld2;

@@ -175,12 +175,19 @@ double Network<T>::gradients(const T* theta, const Samples<T>& samples, const T*
   return loss * share;
 }
 
+template <class T>
+bool Network<T>::binary_output() const {
+  return spec_.loss.kind == LossKind::log_loss && layers_.back().f.kind == Act::sigmoid &&
+         layers_.back().out == 1;
+}
+
 // Whether the whole stretch can run in registers.
 template <class T>
 bool Network<T>::runs_tiny(const RunSpec<T>& run) const {
   return spec_.layers() == 2 && run.batch_size == 1 && run.samples.dense != nullptr &&
          run.sample_weight == nullptr && plain(run) && run.first_moment == nullptr &&
-         spec_.loss.kind == LossKind::squared_error && layers_[2].f.kind == Act::identity &&
+         (binary_output() ||
+          (spec_.loss.kind == LossKind::squared_error && layers_[2].f.kind == Act::identity)) &&
          dropout_[0] == 0 && dropout_[1] == 0 && layers_[1].packed && layers_[2].packed &&
          kernels_.tiny_fits(layers_[1].in, layers_[1].out, layers_[2].out, layers_[1].f.kind);
 }
@@ -197,10 +204,11 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
   for (int64_t k = first; k < last; ++k) {
     if (k > 0 && runs_tiny(run)) {
       TinyRun<T> tiny{
-          layers_[1].in,     layers_[1].out,  layers_[2].out, layers_[1].f.kind, layers_[1].block,
-          layers_[2].block,  layers_[1].ld,   layers_[2].ld,  layers_[1].bias,   layers_[2].bias,
-          run.samples.dense, run.targets,     order + k,      rates + k,         last - k,
-          run.stop,          result.loss_sum, false};
+          layers_[1].in,     layers_[1].out,   layers_[2].out,   layers_[1].f.kind,
+          binary_output(),   layers_[1].block, layers_[2].block, layers_[1].ld,
+          layers_[2].ld,     layers_[1].bias,  layers_[2].bias,  run.samples.dense,
+          run.targets,       order + k,        rates + k,        last - k,
+          run.stop,          result.loss_sum,  false};
       const int64_t done = kernels_.tiny_steps(tiny);
       result.done += done;
       result.loss_sum = tiny.loss_sum;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "denormals.hpp"
 #include "kernels.hpp"
 #include "pool.hpp"
 
@@ -88,6 +89,7 @@ class Network {
   enum class Mode { direct, gradient };
 
   static bool plain(const RunSpec<T>& run);
+  bool binary_output() const;
   bool runs_tiny(const RunSpec<T>& run) const;
   bool by_gemm(const Layer<T>& layer, int64_t rows) const;
 
@@ -143,16 +145,5 @@ void predict(const NetworkSpec& spec, const T* theta, const Samples<T>& samples,
 
 template <class T>
 bool all_finite(const T* x, int64_t n);
-
-// Keeps denormal numbers at zero while it lives: vanishing gradients would otherwise make steps
-// many times slower, for contributions below 1e-38 (float64: 1e-308).
-class FlushDenormals {
- public:
-  FlushDenormals();
-  ~FlushDenormals();
-
- private:
-  unsigned long long saved_;
-};
 
 }  // namespace deltarule

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "denormals.hpp"
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -178,6 +180,7 @@ struct Pool::State {
 
   void worker_loop() {
     inside_task = true;  // whatever a task dispatches runs inline
+    const FlushDenormals flush;  // as the callers do, so that the bits do not tell threads apart
     while (true) {
       for (int spin = 0; spin < kSpins; ++spin) {
         if (stopping.load(std::memory_order_relaxed)) return;

@@ -2,6 +2,8 @@
 // registers, so a step costs little more than the latency of its longest chain of operations.
 #pragma once
 
+#include <limits>
+
 #include "elementwise.hpp"
 
 namespace deltarule::DELTARULE_LEVEL {
@@ -25,10 +27,12 @@ DELTARULE_INLINE Vec<T> sum_groups(Vec<T> v) {
 }
 
 // Inputs, Outputs: room for n_in and n_out; Vectors: of the hidden layer; Width: lanes to add up.
-template <class T, Act K, int Inputs, int Outputs, int Vectors, int Width>
+// Binary: sigmoid output with log loss, else linear outputs with squared error; delta is o - y in both.
+template <class T, Act K, int Inputs, int Outputs, int Vectors, int Width, bool Binary>
 int64_t tiny_loop(TinyRun<T>& run) {
   using V = Vec<T>;
   constexpr int L = kLanes<T>;
+  constexpr T largest = std::numeric_limits<T>::max();
   const int64_t n_in = run.n_in, n_out = run.n_out;
   const T one1 = run.bias1 ? T(1) : T(0), one2 = run.bias2 ? T(1) : T(0);
   V b1[Vectors], W1[Inputs * Vectors], b2[Outputs], W2[Outputs * Vectors];  // W2 by columns
@@ -86,11 +90,17 @@ int64_t tiny_loop(TinyRun<T>& run) {
       V sums = a[0] * W2[k * Vectors];
       unroll<Vectors - 1>([&](auto v) { sums = a[v + 1] * W2[k * Vectors + v + 1] + sums; });
       const V target = splat<T>(k < n_out ? y[k < n_out ? int64_t(k) : 0] : T(0));
-      delta[k] = sum_groups<T, Width>(sums) + (b2[k] - target);
-      loss = delta[k] * delta[k] + loss;
+      if constexpr (Binary) {
+        const V z = sum_groups<T, Width>(sums) + b2[k];
+        delta[k] = activation<T, Act::sigmoid>(z, T(0)).a - target;
+        loss = loss + (activation<T, Act::softplus>(z, T(0)).a - z * target);
+      } else {
+        delta[k] = sum_groups<T, Width>(sums) + (b2[k] - target);
+        loss = T(0.5) * delta[k] * delta[k] + loss;
+      }
     });
-    const T J = T(0.5) * loss[0];
-    if (!(J <= T(3.0e38))) {
+    const T J = loss[0];
+    if (!(J <= largest)) {
       bad = true;
       break;
     }
@@ -140,21 +150,25 @@ int64_t tiny_loop(TinyRun<T>& run) {
   return step;
 }
 
-template <class T, Act K, int Inputs, int Outputs>
+template <class T, Act K, int Inputs, int Outputs, bool Binary = false>
 int64_t tiny_by_hidden(TinyRun<T>& run) {
   constexpr int L = kLanes<T>;
   if (run.n_hidden <= 4)
-    return tiny_loop<T, K, Inputs, Outputs, (L < 4 ? 4 / L : 1), (L < 4 ? L : 4)>(run);
-  return tiny_loop<T, K, Inputs, Outputs, (L < kTinyHidden ? kTinyHidden / L : 1), L>(run);
+    return tiny_loop<T, K, Inputs, Outputs, (L < 4 ? 4 / L : 1), (L < 4 ? L : 4), Binary>(run);
+  return tiny_loop<T, K, Inputs, Outputs, (L < kTinyHidden ? kTinyHidden / L : 1), L, Binary>(run);
 }
 template <class T, Act K>
 int64_t tiny_by_shape(TinyRun<T>& run) {
+  if (run.binary)
+    return run.n_in <= 2 ? tiny_by_hidden<T, K, 2, 1, true>(run)
+                         : tiny_by_hidden<T, K, kTinyInputs, 1, true>(run);
   if (run.n_in <= 2)
-    return run.n_out == 1 ? tiny_by_hidden<T, K, 2, 1>(run) : tiny_by_hidden<T, K, 2, 4>(run);
-  return run.n_out == 1 ? tiny_by_hidden<T, K, 4, 1>(run) : tiny_by_hidden<T, K, 4, 4>(run);
+    return run.n_out == 1 ? tiny_by_hidden<T, K, 2, 1>(run)
+                          : tiny_by_hidden<T, K, 2, kTinyOutputs>(run);
+  return run.n_out == 1 ? tiny_by_hidden<T, K, kTinyInputs, 1>(run)
+                        : tiny_by_hidden<T, K, kTinyInputs, kTinyOutputs>(run);
 }
 
-// Squared error with linear outputs.
 template <class T>
 bool tiny_fits(int64_t n_in, int64_t n_hidden, int64_t n_out, Act hidden) {
   return n_in <= kTinyInputs && n_hidden <= kTinyHidden && n_out <= kTinyOutputs &&
