@@ -100,7 +100,7 @@ FIRST_EPOCH = Case((784, 30, 10), "sigmoid", 10, 100, 0.02)
 LATENCY: tuple[Case, ...] = (
     Case((4, 16, 3), "sigmoid", 1, 64, 0.1),
     Case((784, 30, 10), "sigmoid", 1, 64, 0.02),
-    Case((784, 512, 512, 10), "relu", 1, 64, 0.01),
+    Case((784, 512, 512, 10), "relu", 1, 64, 1e-4),
 )
 
 

@@ -32,12 +32,23 @@ def _forward(weights: list[tuple[Doubles, Doubles]], X: Doubles, activation: str
     return a
 
 
-def loss(problem: Problem, weights: Weights) -> float:
-    """Mean of 1/2 ||o - y||^2 over the first rows of the data, in float64."""
+def outputs(problem: Problem, weights: Weights) -> Doubles:
+    """a_L of the first rows of the data, in float64."""
     wide = [(W.astype(np.float64), b.astype(np.float64)) for W, b in weights]
     X = problem.X[:ROWS].astype(np.float64)
-    output = _forward(wide, X, problem.case.activation)[-1]
-    return float(0.5 * np.sum((output - problem.Y[:ROWS]) ** 2) / len(X))
+    return _forward(wide, X, problem.case.activation)[-1]
+
+
+def loss(problem: Problem, weights: Weights) -> float:
+    """Mean of 1/2 ||o - y||^2 over the first rows of the data, in float64."""
+    error = outputs(problem, weights) - problem.Y[:ROWS]
+    return float(0.5 * np.sum(error**2) / len(error))
+
+
+def predicts(problem: Problem, weights: Weights, got: Any) -> bool:
+    """Whether predictions of the first rows are those of the weights, to float32's rounding."""
+    expected = outputs(problem, weights)[: len(got)]
+    return np.allclose(np.asarray(got).reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
 
 
 def reference(problem: Problem) -> Weights:

@@ -76,8 +76,9 @@ class Worker:
         X = np.resize(self.problem.X, (rows, self.problem.X.shape[1]))
         contender = self.contender
         batch = contender.to_input(X)
-        for _ in range(3):
-            contender.infer(batch)
+        first = contender.infer(batch)[: proof.ROWS]
+        if not proof.predicts(self.problem, contender.weights(), first):
+            raise ValueError("these predictions are not those of its own weights")
         start = time.perf_counter()
         for _ in range(calls):
             contender.infer(batch)
