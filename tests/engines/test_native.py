@@ -216,10 +216,11 @@ def test_odd_shapes(first: int, dtype: str) -> None:
 @pytest.mark.parametrize("hidden", ["sigmoid", "tanh", "relu"])
 def test_nets_that_live_in_registers(hidden: str, dtype: str) -> None:
     for n_in, n_hidden, n_out, bias in itertools.product(
-        range(1, 6), (1, 2, 4, 5, 8, 13, 16, 17), (1, 2, 4, 5), (True, False, [True, False])
+        range(1, 6), (1, 4, 5, 13, 16, 17), (1, 2, 4, 5), (True, False, [True, False])
     ):
-        net = Network([n_in, n_hidden, n_out], hidden, bias=bias, dtype=dtype, rng=1)
-        same_epoch(net, *table(net, 50), 1, SGD(0.01))
+        for loss in ("squared_error", "log_loss"):
+            net = Network([n_in, n_hidden, n_out], hidden, loss, bias, dtype, rng=1)
+            same_epoch(net, *table(net, 50), 1, SGD(0.01))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
