@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
 
-.PHONY: demo test check lint types examples sanitize clean
+.PHONY: demo test check lint types examples bench sanitize clean
 
 # The environment is remade when the description of the project or the compiled core changes.
 $(VENV)/ready: pyproject.toml CMakeLists.txt $(wildcard native/*.cpp native/*.hpp)
@@ -29,6 +29,9 @@ types: $(VENV)/ready
 
 examples: $(VENV)/ready ## run the commands and code of README and docs, compare what they print
 	$(BIN)/python -m pytest -q docs/test_documentation.py
+
+bench: $(VENV)/ready ## time us and every installed peer (torch, jax, keras, numba) in one run
+	$(BIN)/python -m benchmarks
 
 # The core and its own tests under the address and undefined-behaviour sanitizers, then under the
 # thread sanitizer, at every CPU level of this machine.

@@ -249,3 +249,10 @@ def test_bad_weights(weight: Any, message: str) -> None:
 def test_an_unknown_reduction_is_a_bad_option() -> None:
     with pytest.raises(SpecError, match="reduction must be 'mean' or 'sum', got 'avg'"):
         shares(3, None, "avg", np.float64)
+
+
+def test_sparse_indices_outside_the_matrix_are_refused() -> None:
+    X = sp.csr_array(np.eye(3))
+    X.indices[1] = 7
+    with pytest.raises(DataError, match="X is not a valid sparse matrix"):
+        check_inputs(X, 3, np.float64)

@@ -87,6 +87,10 @@ def check_inputs(X: Any, n_inputs: int, dtype: Any, what: str = "X") -> Any:
         _require_real(X.dtype, what)
         with np.errstate(over="ignore"):
             X = X.tocsr().astype(dtype)
+        try:
+            X.check_format(full_check=True)  # the compiled engine trusts these indices
+        except ValueError as error:
+            raise DataError(f"{what} is not a valid sparse matrix: {error}") from None
         if not np.isfinite(X.data).all():
             entry = int(np.flatnonzero(~np.isfinite(X.data))[0])
             row = int(np.searchsorted(X.indptr, entry, side="right")) - 1
