@@ -15,7 +15,12 @@ from benchmarks.process import all_threads
 PARTS = ("table", "depth", "batch", "width", "threads", "latency", "predict", "import",
          "first_epoch")  # fmt: skip
 CURVES = {"depth": cases.depths, "batch": cases.batches, "width": cases.widths}
-CURVE_FORMS = (OURS, "numpy", "torch", "jax")  # one form of each; the table has the others
+CURVE_FORMS = (
+    OURS,
+    "numpy",
+    "torch-hand",
+    "jax-hand",
+)  # one form of each; the table has the others
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from benchmarks.contenders import Entry
 from benchmarks.measure import PAUSE, Plan
 from benchmarks.process import Process, WorkerError
 
-PREDICTORS = ("deltarule", "numpy", "torch", "jax", "sklearn")
+PREDICTORS = ("deltarule", "numpy", "torch-hand", "jax-hand", "sklearn")
 MANY = 10_000
 
 

@@ -65,7 +65,9 @@ OURS = "deltarule"
 ENTRIES: tuple[Entry, ...] = (
     Entry(OURS, OURS, "ours", "Deltarule", ("deltarule",), "`dr.train`, default engine"),
     Entry("numpy", "numpy", "numpy_blas", "NumpyBlas", ("scipy",), "NumPy, fused BLAS, in place"),
-    Entry("torch", "torch", "torch_peer", "TorchHand", ("torch",), "PyTorch, hand-written step"),
+    Entry(
+        "torch-hand", "torch", "torch_peer", "TorchHand", ("torch",), "PyTorch, hand-written step"
+    ),
     Entry(
         "torch-autograd", "torch", "torch_peer", "TorchAutograd", ("torch",), "PyTorch, autograd"
     ),
@@ -79,7 +81,7 @@ ENTRIES: tuple[Entry, ...] = (
         most_layers=100,
     ),
     Entry(
-        "jax",
+        "jax-hand",
         "jax",
         "jax_peer",
         "JaxHand",
