@@ -285,6 +285,18 @@ void Network<T>::update_touched(const RunSpec<T>& run, double rate) {
   for (const int64_t j : space_->touched) update((j + (layer.bias ? 1 : 0)) * layer.ld);
 }
 
+// In pieces of a fixed size, so that the bits do not depend on the threads.
+template <class T>
+double Network<T>::sum_of_squares(const T* x, int64_t n) {
+  std::vector<double> parts(static_cast<std::size_t>((n + kParallelUpdate - 1) / kParallelUpdate));
+  pool_.parallel_for(static_cast<int>(parts.size()), [&](int piece) {
+    const int64_t at = piece * kParallelUpdate;
+    parts[static_cast<std::size_t>(piece)] =
+        kernels_.sum_of_squares(x + at, std::min(kParallelUpdate, n - at));
+  });
+  return std::accumulate(parts.begin(), parts.end(), 0.0);
+}
+
 // Penalties, norms, clipping and the optimizer, on the gradient of the batch.
 template <class T>
 void Network<T>::apply(const RunSpec<T>& run, double rate, int64_t t, double* norms) {
@@ -295,7 +307,7 @@ void Network<T>::apply(const RunSpec<T>& run, double rate, int64_t t, double* no
       kernels_.penalize(T(run.l1), T(run.l2), layer.in * layer.ld, layer.W(),
                         layer.weights(layer.grad));
     if (norms == nullptr && run.clip_norm == 0) continue;
-    const double square = kernels_.sum_of_squares(layer.grad, layer.block_size());
+    const double square = sum_of_squares(layer.grad, layer.block_size());
     if (norms != nullptr) norms[l - 1] = std::sqrt(square);
     squares += square;
   }

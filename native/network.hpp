@@ -111,6 +111,7 @@ class Network {
   bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
             double rate, int64_t k, StretchResult& result);
   void update_touched(const RunSpec<T>& run, double rate);
+  double sum_of_squares(const T* x, int64_t n);
   void apply(const RunSpec<T>& run, double rate, int64_t t, double* norms);
 
   double forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,

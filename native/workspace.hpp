@@ -1,8 +1,11 @@
 // What a network keeps between steps: aligned, padded arrays for every layer, allocated once.
 #pragma once
 
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "network.hpp"
 
@@ -14,33 +17,31 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(int64_t size) { reset(size); }
-  ~Buffer() { release(); }
-  Buffer(Buffer&& other) noexcept : data_(other.data_), size_(other.size_) {
-    other.data_ = nullptr;
-    other.size_ = 0;
-  }
+  ~Buffer() { std::free(memory_); }
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
   Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(memory_, other.memory_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
   }
 
+  // calloc leaves large memory untouched: the threads that first use a page get it, side by side.
   void reset(int64_t size) {
-    release();
-    data_ = static_cast<T*>(::operator new (bytes(size), std::align_val_t{64}));
+    std::free(memory_);
+    memory_ = std::calloc(1, static_cast<std::size_t>(size) * sizeof(T) + 2 * kLine);
+    if (memory_ == nullptr) throw std::bad_alloc();
+    const auto address = reinterpret_cast<std::uintptr_t>(memory_);
+    data_ = reinterpret_cast<T*>((address + kLine - 1) / kLine * kLine);
     size_ = size;
-    std::memset(data_, 0, bytes(size));
   }
   T* data() const { return data_; }
   int64_t size() const { return size_; }
   T& operator[](int64_t i) const { return data_[i]; }
 
  private:
-  static std::size_t bytes(int64_t size) { return static_cast<std::size_t>(size) * sizeof(T) + 64; }
-  void release() {
-    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{64});
-    data_ = nullptr;
-  }
+  static constexpr std::size_t kLine = 64;
+  void* memory_ = nullptr;
   T* data_ = nullptr;
   int64_t size_ = 0;
 };

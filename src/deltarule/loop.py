@@ -94,9 +94,7 @@ class Loop:
             self.progress.epoch, self.progress.batch = epoch + 1, 0
             rates = self._rates(epoch)
             steps = self._steps(epoch, rates)
-            with np.errstate(all="ignore"):  # inf - inf is found here, not warned about
-                total = self.run.net.theta.sum(dtype=np.float64)
-            if not np.isfinite(total):
+            if not all_finite(self.run.net.theta):
                 # no loss told: it was the update of the last batch
                 steps.bad_batch = steps.done - 1 if steps.bad_batch is None else steps.bad_batch
             if steps.bad_batch is not None:
@@ -142,7 +140,8 @@ class Loop:
     def end_epoch(self, loss: float, norms: Array, rate: float, start: float) -> bool:
         """Record a finished epoch; True if training is to stop."""
         history, net = self.history, self.run.net
-        self.last_good = net.theta.copy()
+        if len(history) + 1 < self.epochs:  # after the last epoch nothing can go wrong any more
+            np.copyto(self.last_good, net.theta)
         history.loss.append(float(loss))
         history.learning_rate.append(rate)
         history.gradient_norms.append([float(norm) for norm in norms])
@@ -237,3 +236,9 @@ class Loop:
         if self.best is not None and "best" in arrays:
             self.best.epoch, self.best.value = facts["best_epoch"], facts["best_value"]
             self.best.theta = arrays["best"].copy()
+
+
+def all_finite(theta: Array) -> bool:
+    """Whether no number is NaN or infinite; one pass over them if all is well."""
+    with np.errstate(all="ignore"):  # what is found here is not to be warned about
+        return bool(np.isfinite(theta.sum()) or np.isfinite(theta).all())
