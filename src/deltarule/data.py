@@ -62,8 +62,8 @@ def _place(index: tuple[int, ...]) -> str:
 
 def _require_finite(array: Array, what: str) -> None:
     with np.errstate(all="ignore"):
-        total = array.sum(dtype=np.float64)
-    if np.isfinite(total):  # one pass; only a bad or huge sum needs a look
+        total = array.sum()
+    if np.isfinite(total):  # one fast pass; only a bad or huge sum needs a look
         return
     bad = ~np.isfinite(array)
     if bad.any():
@@ -128,7 +128,8 @@ def check_targets(loss: Loss, Y: Any, n: int, n_outputs: int, dtype: Any, what: 
 
     Raises DataError for a wrong shape, NaN or infinity, or a value that the loss cannot take.
     """
-    array = _as_numbers(Y, np.float64, what)
+    # in float64, so that nothing is lost before it is checked, unless it comes as it will be used
+    array = _as_numbers(Y, dtype if getattr(Y, "dtype", None) == dtype else np.float64, what)
     labels_given = array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1 and n_outputs > 1)
     if len(array) != n or array.ndim not in (1, 2):
         raise DataError(
@@ -145,7 +146,10 @@ def check_targets(loss: Loss, Y: Any, n: int, n_outputs: int, dtype: Any, what: 
             f"{what} has shape {array.shape}, but {loss.name} with {n_outputs} outputs needs "
             f"({n}, {n_outputs})"
         )
-    _check_values(loss, array, what)
+    if loss.targets != "real":
+        _check_values(loss, array, what)
+    if array.dtype == dtype:
+        return array
     with np.errstate(over="ignore"):
         result = np.ascontiguousarray(array, dtype=dtype)
     _require_finite(result, what)  # a float64 may be too large for float32
@@ -176,7 +180,7 @@ def _check_values(loss: Loss, array: Array, what: str) -> None:
             f"{what} holds {array[index]:g} at {_place(index)}; for {loss.name} a target is {need}"
         )
     if loss.targets == "distribution":
-        total = array.sum(axis=1)
+        total = array.sum(axis=1, dtype=np.float64)
         wrong = np.abs(total - 1) > 1e-5
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])

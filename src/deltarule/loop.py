@@ -107,6 +107,9 @@ class Loop:
                 break
 
     def _rates(self, epoch: int) -> Array:
+        if type(self.schedule) is Schedule:  # constant: millions of tiny steps should not wait
+            rate = self.run.optimizer.learning_rate
+            return np.full(self.batches, rate, dtype=np.float64)
         numbers = np.arange(epoch * self.batches, (epoch + 1) * self.batches, dtype=np.float64)
         factors = self.schedule.factors(numbers, self.span, self.schedule_state)
         return np.asarray(self.run.optimizer.learning_rate * factors, dtype=np.float64)
