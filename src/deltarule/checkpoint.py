@@ -105,7 +105,7 @@ class CheckpointFile:
         try:
             with safetensors.safe_open(self.path, framework="numpy") as file:
                 metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not iterable
         except (SafetensorError, OSError) as error:
             raise self._damaged(error) from error
         if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:

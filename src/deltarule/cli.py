@@ -73,7 +73,7 @@ def _require_plot(path: Path) -> None:
     if path.suffix.lower() not in _PICTURES:
         fail(f"--plot {path}: the name must end in {', '.join(_PICTURES)}, for the kind of picture")
     try:
-        import matplotlib.figure  # noqa: F401
+        import matplotlib.figure  # noqa: F401  # only whether it is there
     except ImportError:
         fail("--plot needs matplotlib: pip install 'deltarule[plot]'")
 

@@ -119,8 +119,8 @@ def read(
                 raise ModelFileError(f"{path} is a safetensors file, but not a deltarule model")
             sections = _sections(path, metadata)
             net = _describe(path, sections.pop("network"), custom)
-            _require_tensors(path, net, {n: file.get_slice(n) for n in file.keys()})  # noqa: SIM118
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            _require_tensors(path, net, {n: file.get_slice(n) for n in file.keys()})  # noqa: SIM118  # not iterable
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not iterable
     except SafetensorError as error:
         raise ModelFileError(f"{path} is not a deltarule model, or is damaged: {error}") from error
     layers = range(1, len(net.sizes))
