@@ -1,4 +1,4 @@
-// Numbers below the smallest normal one, which a vanishing gradient is full of, cost a hundred times
+// Numbers below the smallest normal one, which a vanishing gradient is full of, cost many times
 // as much as others on many processors.
 #pragma once
 

@@ -17,10 +17,10 @@ import deltarule as dr
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the benchmarks are not part of the installed package
 
-from benchmarks import cases, measure, proof, report  # noqa: E402
-from benchmarks.contenders import chosen  # noqa: E402
-from benchmarks.contenders.numpy_blas import NumpyBlas  # noqa: E402
-from benchmarks.contenders.ours import Deltarule  # noqa: E402
+from benchmarks import cases, measure, proof, report  # noqa: E402  # needs ROOT
+from benchmarks.contenders import chosen  # noqa: E402  # needs ROOT
+from benchmarks.contenders.numpy_blas import NumpyBlas  # noqa: E402  # needs ROOT
+from benchmarks.contenders.ours import Deltarule  # noqa: E402  # needs ROOT
 
 SMALL = [
     cases.Case((2, 2, 1), "sigmoid", 1, 40, 0.1),

@@ -7,7 +7,7 @@ from deltarule.errors import SpecError
 try:
     from deltarule import _core
 except ImportError:  # built without the extension: NumPy's own threads are not ours to set
-    _core = None  # type: ignore[assignment]
+    _core = None  # type: ignore[assignment]  # a module, or none
 
 
 def get_num_threads() -> int:

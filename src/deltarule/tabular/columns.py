@@ -132,7 +132,7 @@ class NumberColumn:
         kinds = tuple(kind for kind in get_args(Kind) if kind != "text")
         return cls(
             name=record.text("name"),
-            kind=record.text("kind", among=kinds),  # type: ignore[arg-type]
+            kind=record.text("kind", among=kinds),  # type: ignore[arg-type]  # `among` checks it
             center=record.number("center"),
             unit=_scale(record, "unit"),
             mean=record.number("mean"),

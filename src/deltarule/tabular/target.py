@@ -228,7 +228,8 @@ class TargetColumn:
         record.head(_FORMAT, _VERSION)
         target = cls()
         target.name = record.text("name")
-        target.task = record.text("task", among=("classify", "regress"))  # type: ignore[assignment]
+        task: Any = record.text("task", among=("classify", "regress"))
+        target.task = task
         target.dtype = _DTYPES[record.text("dtype", among=tuple(_DTYPES))]
         target.mean = record.number("mean")
         target.scale = record.number("scale", low=5e-324)
