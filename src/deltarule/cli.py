@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import deltarule as dr
+from deltarule.cli_app import (
+    Data,
+    Json,
+    Model,
+    Quiet,
+    Task,
+    app,
+    numbers,
+    require_apart,
+    require_picture,
+)
 from deltarule.cli_output import (
     err,
     fail,
@@ -25,66 +33,7 @@ from deltarule.cli_output import (
     score_table,
     show_json,
 )
-from deltarule.files import require_writable, write_atomically
-
-app = typer.Typer(
-    name="deltarule",
-    help="Fully connected networks by back-propagation: train them on tables, and look inside.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-_PICTURES = (".png", ".svg", ".pdf")
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
-Data = Annotated[
-    str,
-    typer.Argument(
-        help="A CSV or Parquet file, or one of: digits, iris, wine, breast_cancer, diabetes."
-    ),
-]
-Model = Annotated[Path, typer.Argument(help="A model file that `deltarule train` wrote.")]
-
-
-class Task(StrEnum):
-    """What to do with the target column."""
-
-    auto = "auto"
-    classify = "classify"
-    regress = "regress"
-
-
-def _require_apart(written: dict[str, Path | None], read: dict[str, str | Path]) -> None:
-    """Refuse to write a file over one that is read, or two files to one place."""
-    from deltarule.tabular import DATASETS  # Polars is slow to import
-
-    seen = {os.path.realpath(path): what for what, path in read.items() if path not in DATASETS}
-    for what, path in written.items():
-        if path is None:
-            continue
-        other = seen.setdefault(os.path.realpath(path), what)
-        if other != what:
-            fail(f"{what} {path} is {other} as well: it would be overwritten; give another name")
-        require_writable(path)
-
-
-def _require_plot(path: Path) -> None:
-    """Fail before training, not after it, if the learning curves cannot be drawn."""
-    if path.suffix.lower() not in _PICTURES:
-        fail(f"--plot {path}: the name must end in {', '.join(_PICTURES)}, for the kind of picture")
-    try:
-        import matplotlib.figure  # noqa: F401  # only whether it is there
-    except ImportError:
-        fail("--plot needs matplotlib: pip install 'deltarule[plot]'")
-
-
-def _numbers(what: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
-    """A comma-separated list; the option is named if it is none."""
-    parts = text.split(",") if text.strip() else []
-    try:
-        return [kind(part) for part in parts]
-    except ValueError:
-        fail(f"{what} {text!r}: whole numbers separated by commas are needed, such as 64,64")
+from deltarule.files import write_atomically
 
 
 def _version(asked: bool) -> None:
@@ -150,17 +99,17 @@ def train(
     plot: Annotated[
         Path | None, typer.Option(help="Write the learning curves there (PNG, SVG or PDF).")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Train a network on a table, test it, and write one model file that takes raw rows."""
     with reported():
         from deltarule.table_model import train_table
 
-        _require_apart({"--output": output, "--plot": plot}, {"the table": data})
+        require_apart({"--output": output, "--plot": plot}, {"the table": data})
         if plot is not None:
-            _require_plot(plot)
-        sizes = _numbers("--hidden", hidden, int)
+            require_picture("--plot", plot)
+        sizes = numbers("--hidden", hidden, int)
         batch: int | str = "full" if batch_size == "full" else _batch(batch_size)
         done = train_table(
             data,
@@ -238,7 +187,7 @@ def predict(
     with reported():
         from deltarule.table_model import TableModel
 
-        _require_apart({"--output": output}, {"the model": model, "the table": data})
+        require_apart({"--output": output}, {"the model": model, "the table": data})
         loaded = TableModel.load(model)
         frame = loaded.read(data)
         result = loaded.predict(frame).alias("prediction").to_frame()
