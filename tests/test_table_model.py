@@ -15,7 +15,7 @@ import safetensors.numpy
 from sklearn import metrics as sk
 
 import deltarule as dr
-from deltarule.table_model import TableModel, TableTraining, _enough_epochs, train_table
+from deltarule.table_model import TableModel, TableTraining, enough_epochs, train_table
 from deltarule.tabular import read_table
 
 CLASSES = ['Smith, "Jo"', "söhne 😀", "a;b"]
@@ -188,7 +188,7 @@ def test_the_same_seed_gives_the_same_model(mixed: pl.DataFrame, tmp_path: Path)
 
 def test_small_tables_get_more_epochs() -> None:
     given = [
-        _enough_epochs(rows, size) for rows, size in ((1, 32), (720, 32), (9999, 32), (5, "full"))
+        enough_epochs(rows, size) for rows, size in ((1, 32), (720, 32), (9999, 32), (5, "full"))
     ]
     assert given == [1000, 435, 200, 1000]
 

@@ -268,9 +268,9 @@ def train_table(
     Y = model._targets(frame)
 
     if epochs is None:
-        epochs = _enough_epochs(len(split.train), options.get("batch_size", 32))
+        epochs = enough_epochs(len(split.train), options.get("batch_size", 32))
     if patience is None:
-        patience = max(15, epochs // 10)
+        patience = enough_patience(epochs)
     held = split.validation
     start = time.perf_counter()
     history = train(
@@ -298,7 +298,12 @@ def train_table(
     )
 
 
-def _enough_epochs(rows: int, batch_size: int | str) -> int:
+def enough_epochs(rows: int, batch_size: int | str) -> int:
     """200, or on a small table as many as make 10,000 steps, up to 1,000."""
     steps = 1 if batch_size == "full" else -(-rows // max(int(batch_size), 1))
     return min(1000, max(200, -(-10_000 // steps)))
+
+
+def enough_patience(epochs: int) -> int:
+    """A tenth of the epochs, but at least 15."""
+    return max(15, epochs // 10)
