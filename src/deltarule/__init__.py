@@ -5,6 +5,7 @@ Every public name is here; what needs slow imports is loaded when it is first us
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deltarule.activations import Activation
@@ -16,6 +17,7 @@ from deltarule.errors import (
     DerivativeError,
     DivergenceError,
     ModelFileError,
+    NonFiniteParametersError,
     OutputError,
     SpecError,
 )
@@ -37,6 +39,7 @@ from deltarule.threads import get_num_threads, set_num_threads
 from deltarule.training import train
 
 if TYPE_CHECKING:
+    from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.table_model import TableModel
 
 __version__ = "0.1.0"
@@ -62,8 +65,11 @@ __all__ = [
     "History",
     "InvScaling",
     "Loss",
+    "MLPClassifier",
+    "MLPRegressor",
     "ModelFileError",
     "Network",
+    "NonFiniteParametersError",
     "OneCycle",
     "OutputError",
     "PerSampleGradients",
@@ -87,9 +93,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "TableModel":
-        from deltarule.table_model import TableModel
+_LAZY = {  # where a name that needs slow imports is defined
+    "MLPClassifier": "deltarule.estimators",
+    "MLPRegressor": "deltarule.estimators",
+    "TableModel": "deltarule.table_model",
+}
 
-        return TableModel
-    raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

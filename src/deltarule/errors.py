@@ -59,6 +59,10 @@ class DivergenceError(DeltaruleError, FloatingPointError):
         self.history = history
 
 
+class NonFiniteParametersError(DivergenceError, ValueError):
+    """A DivergenceError of an estimator: a ValueError too, as scikit-learn raises."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> SpecError:
     """The error for a name that no registry knows, with the nearest known one."""
     import difflib  # only a mistake needs it, so importing deltarule does not wait for it

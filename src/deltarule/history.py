@@ -51,6 +51,19 @@ class History:
     def __len__(self) -> int:
         return len(self.loss)
 
+    def extend(self, later: History) -> None:
+        """Append the epochs of a later run, as by partial_fit; `stopped` is the later one."""
+        self.loss += later.loss
+        self.validation_loss += later.validation_loss
+        for name, values in later.metrics.items():
+            self.metrics.setdefault(name, []).extend(values)
+        self.learning_rate += later.learning_rate
+        self.gradient_norms += later.gradient_norms
+        self.seconds += later.seconds
+        if later.best_epoch is not None:
+            self.best_epoch = len(self) - len(later) + later.best_epoch
+        self.stopped = later.stopped
+
     def series(self, name: str) -> list[float]:
         """The list called "loss", "validation_loss" or by the name of a metric."""
         if name in ("loss", "validation_loss"):

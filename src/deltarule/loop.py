@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltarule.callbacks import BestSoFar, Callback, Progress, wants_batches
 from deltarule.checkpoint import CheckpointFile
@@ -40,8 +41,8 @@ class Loop:
 
     Attributes
     ----------
-    order_stream : callable
-        epoch (from 0) -> the Generator that shuffles it.
+    order : callable
+        epoch (from 0) -> the order of the rows in it, (n,) int64.
     """
 
     run: Run
@@ -51,8 +52,7 @@ class Loop:
     held: HeldOut | None
     best: BestSoFar | None
     callbacks: list[Callback]
-    shuffle: bool
-    order_stream: Callable[[int], np.random.Generator]
+    order: Callable[[int], NDArray[np.int64]]
     show: bool
     checkpoint: CheckpointFile | None = None
     history: History = field(default_factory=History)
@@ -116,9 +116,7 @@ class Loop:
 
     def _steps(self, epoch: int, rates: Array) -> Steps:
         """One epoch: in one call of the engine, or batch by batch if a callback looks at them."""
-        order = np.arange(self.rows, dtype=np.int64)
-        if self.shuffle:
-            order = self.order_stream(epoch).permutation(self.rows)
+        order = self.order(epoch)
         if not wants_batches(self.callbacks):
             return self.engine.steps(self.run, order, rates, 0, self.batches)
         total = Steps(0.0, 0.0, 0)

@@ -140,11 +140,17 @@ def train(
         state={} if isinstance(rule, LBFGS) else rule.init(net.theta),
         l1=float(l1),
         l2=float(l2),
-        dropout=_dropout(dropout, len(net.sizes) - 1),
+        dropout=dropout_rates(dropout, len(net.sizes) - 1),
         clip_norm=None if clip_norm is None else float(clip_norm),
         seed=int(_stream(seed, 2).generate_state(1, np.uint64)[0]),
     )
-    _require_plain_lbfgs(run, plan, checkpoint)
+    require_plain_lbfgs(run, plan, checkpoint)
+
+    def order(epoch: int) -> NDArray[np.int64]:
+        if not shuffle:
+            return np.arange(len(Y), dtype=np.int64)
+        return np.random.default_rng(_stream(seed, 1, epoch)).permutation(len(Y))
+
     loop = Loop(
         run=run,
         engine=get_engine(engine, net),
@@ -153,15 +159,14 @@ def train(
         held=held,
         best=BestSoFar(stopping) if stopping else None,
         callbacks=as_callbacks(callbacks),
-        shuffle=shuffle,
-        order_stream=lambda epoch: np.random.default_rng(_stream(seed, 1, epoch)),
+        order=order,
         show=progress,
     )
     where = get_checkpoint(checkpoint)
     if where is not None:
         if rng is None or isinstance(rng, np.random.Generator):
             raise SpecError("a checkpoint needs a fixed rng, such as rng=0, to go on as it began")
-        loop.checkpoint = CheckpointFile(where, _identity(loop, stopping, seed))
+        loop.checkpoint = CheckpointFile(where, _identity(loop, stopping, shuffle, seed))
     return loop.run_all()
 
 
@@ -195,7 +200,11 @@ def _batch_size(given: int | str, n: int, rule: Optimizer) -> int:
     return min(int(given), n)
 
 
-def _dropout(given: float | Sequence[float], L: int) -> tuple[float, ...]:
+def dropout_rates(given: float | Sequence[float], L: int) -> tuple[float, ...]:
+    """The rate of each of a_0..a_{L-1}, from one number (hidden layers only) or L of them.
+
+    Raises SpecError for a rate outside [0, 1) or a wrong number of them.
+    """
     if not isinstance(given, Sequence | np.ndarray):
         options.fraction(None, dropout=given)
         if given and L == 1:
@@ -213,7 +222,8 @@ def _dropout(given: float | Sequence[float], L: int) -> tuple[float, ...]:
     return tuple(float(rate) for rate in rates)
 
 
-def _require_plain_lbfgs(run: Run, plan: Schedule, checkpoint: object) -> None:
+def require_plain_lbfgs(run: Run, plan: Schedule, checkpoint: object) -> None:
+    """Raise SpecError for anything that L-BFGS cannot keep to."""
     if not isinstance(run.optimizer, LBFGS):
         return
     for name, used in (
@@ -291,7 +301,9 @@ def _split(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _identity(loop: Loop, stopping: EarlyStopping | None, seed: int) -> dict[str, Any]:
+def _identity(
+    loop: Loop, stopping: EarlyStopping | None, shuffle: bool, seed: int
+) -> dict[str, Any]:
     """What must be the same for a checkpoint to be of this run."""
     run, net = loop.run, loop.run.net
     held = loop.held
@@ -309,7 +321,7 @@ def _identity(loop: Loop, stopping: EarlyStopping | None, seed: int) -> dict[str
         "dropout": list(run.dropout),
         "clip_norm": run.clip_norm,
         "early_stopping": None if stopping is None else vars(stopping),
-        "shuffle": loop.shuffle,
+        "shuffle": shuffle,
         "rng": seed,
     }
     if loop.schedule.plans_ahead:

@@ -1,0 +1,178 @@
+"""scikit-learn's rules of training: when to stop, when to lower the rate, what to record.
+
+They work on the estimator's own attributes, epoch by epoch, as a callback of the ordinary loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from deltarule.callbacks import Callback, Progress
+from deltarule.optimizers import Optimizer, State
+from deltarule.params import Array
+from deltarule.schedules import Factors, Schedule, Span
+
+_SMALLEST_RATE = 1e-6
+
+
+@dataclass
+class Descent:
+    """The optimizer of an estimator with its state, kept from one partial_fit to the next.
+
+    Attributes
+    ----------
+    rule : Optimizer
+    state : dict
+        Of the rule: steps done and moments.
+    learning_rate : float
+        The present one, before a schedule's factor.
+    plan : str
+        "constant", "invscaling" or "adaptive": scikit-learn's ways to change it between epochs.
+    power_t : float
+        Of "invscaling".
+    schedule : Schedule
+        Factors of the learning rate, step by step; constant unless asked for.
+    schedule_state : dict
+        What the schedule has observed.
+    """
+
+    rule: Optimizer
+    state: State
+    learning_rate: float
+    plan: str
+    power_t: float
+    schedule: Schedule
+    schedule_state: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.schedule_state = self.schedule.init()
+
+    def epoch_ended(self, samples_seen: int) -> None:
+        """Follow "invscaling": learning_rate_init / (samples seen + 1)^power_t."""
+        if self.plan == "invscaling":
+            self.learning_rate = self.rule.learning_rate / (samples_seen + 1) ** self.power_t
+
+    def stops(self, message: str, verbose: bool) -> bool:
+        """Without progress: True to stop, or with "adaptive" a fifth of the rate until 1e-6."""
+        stops = self.plan != "adaptive" or self.learning_rate <= _SMALLEST_RATE
+        if not stops:
+            self.learning_rate /= 5.0
+            end = f"Setting learning rate to {self.learning_rate:f}"
+        else:
+            end = "Learning rate too small. Stopping." if self.plan == "adaptive" else "Stopping."
+        if verbose:
+            print(f"{message} {end}")
+        return stops
+
+
+@dataclass(frozen=True)
+class Rates(Schedule):
+    """The learning rates of a Descent as the loop asks for them: factors of the rule's own.
+
+    Parameters
+    ----------
+    descent : Descent
+    epochs : int
+        Planned in all, for schedules that plan ahead.
+    done : int
+        Steps of earlier calls, which a schedule counts as well.
+    """
+
+    descent: Descent | None = None
+    epochs: int = 1
+    done: int = 0
+
+    @property
+    def _descent(self) -> Descent:
+        assert self.descent is not None
+        return self.descent
+
+    def init(self) -> dict[str, float]:
+        return self._descent.schedule_state
+
+    def factors(self, steps: Factors, span: Span, state: dict[str, float]) -> Factors:
+        descent = self._descent
+        planned = Span(span.steps_per_epoch, self.epochs)
+        factors = descent.schedule.factors(steps + self.done, planned, state)
+        return np.asarray(factors * (descent.learning_rate / descent.rule.learning_rate))
+
+    def observe(self, loss: float, state: dict[str, float]) -> dict[str, float]:
+        descent = self._descent
+        descent.schedule_state = descent.schedule.observe(loss, state)
+        return descent.schedule_state
+
+
+class Convergence(Callback):
+    """Records each epoch in the estimator's attributes and stops when it no longer improves.
+
+    Parameters
+    ----------
+    est : estimator
+        Its n_iter_, loss_, loss_curve_, t_, best_loss_, validation_scores_ and
+        best_validation_score_ are kept up to date.
+    descent : Descent
+    objective : (batches,) array
+        Where the engine writes the loss of each batch, penalties included.
+    rows_per_batch : (batches,) array
+    score : callable or None
+        () -> float, of the validation rows; None without early stopping.
+    """
+
+    def __init__(
+        self,
+        est: Any,
+        descent: Descent,
+        objective: Array,
+        rows_per_batch: Array,
+        score: Callable[[], float] | None,
+    ) -> None:
+        self.est, self.descent = est, descent
+        self.objective, self.rows_per_batch = objective, rows_per_batch
+        self.score = score
+        self.rows = int(rows_per_batch.sum())
+
+    def on_epoch(self, progress: Progress) -> None:
+        est = self.est
+        est.n_iter_ += 1
+        est.loss_ = float(self.objective @ self.rows_per_batch) / self.rows
+        est.t_ += self.rows
+        est.loss_curve_.append(est.loss_)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+        if self.score is None:
+            self._watch_loss()
+        else:
+            self.watch_score(self.score(), progress.net.theta)
+        self.descent.epoch_ended(est.t_)
+        if est._no_improvement_count > est.n_iter_no_change:
+            watched = "Training loss" if self.score is None else "Validation score"
+            message = (
+                f"{watched} did not improve more than tol={est.tol:f} for "
+                f"{est.n_iter_no_change:g} consecutive epochs."
+            )
+            if not self.descent.stops(message, est.verbose):
+                est._no_improvement_count = 0
+            else:
+                progress.stop("converged" if self.score is None else "early stopping")
+
+    def _watch_loss(self) -> None:
+        est = self.est
+        improved = est.loss_ <= est.best_loss_ - est.tol
+        est._no_improvement_count = 0 if improved else est._no_improvement_count + 1
+        est.best_loss_ = min(est.best_loss_, est.loss_)
+
+    def watch_score(self, score: float, theta: Array) -> None:
+        """Take in a validation score; NaN counts as no improvement."""
+        est = self.est
+        est.validation_scores_.append(score)
+        if est.verbose:
+            print(f"Validation score: {score:f}")
+        worse = score < est.best_validation_score_ + est.tol
+        est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
+        if score > est.best_validation_score_:
+            est.best_validation_score_ = score
+            est._best_theta = theta.copy()

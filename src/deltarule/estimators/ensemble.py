@@ -1,0 +1,53 @@
+"""Several networks from several seeds in place of one; their outputs are averaged."""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.utils import check_random_state
+
+from deltarule.interrupt import stop_on_ctrl_c
+from deltarule.threads import get_num_threads
+
+
+def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: bool) -> None:
+    """Train est.estimators_, n_ensemble estimators of one network each, in threads.
+
+    The first has est's own random_state, so that it is what n_ensemble=1 gives; its fitted
+    attributes are those that est shows.
+    """
+    first = "estimators_" not in vars(est) or not (est.warm_start or incremental)
+    if not first and len(est.estimators_) != est.n_ensemble:
+        raise ValueError(
+            f"n_ensemble={est.n_ensemble}, but {len(est.estimators_)} networks are fitted; their "
+            "number stays in partial_fit and with warm_start=True"
+        )
+    members = _members(est) if first else est.estimators_
+    stop = np.zeros(1, dtype=np.uint8)
+    method = "partial_fit" if incremental else "fit"
+    known = {"classes": est.classes_} if incremental and "classes_" in vars(est) else {}
+
+    def run(member: Any) -> None:
+        member._stop = stop
+        getattr(member, method)(X, y, weight, validation_data=validation, **known)
+        del member._stop
+
+    jobs = get_num_threads() if est.n_jobs is None else effective_n_jobs(est.n_jobs)
+    with stop_on_ctrl_c(stop), ThreadPoolExecutor(min(jobs, len(members))) as pool:
+        list(pool.map(run, members))
+    for name, value in vars(members[0]).items():
+        if name not in members[0].get_params(deep=False):
+            setattr(est, name, value)
+    est.estimators_ = members
+
+
+def _members(est: Any) -> list[Any]:
+    # a copy, so that the first member draws what a single network would
+    random = check_random_state(copy.deepcopy(est.random_state))
+    seeds = [est.random_state, *random.randint(2**31, size=est.n_ensemble - 1).tolist()]
+    params = est.get_params(deep=False)
+    return [type(est)(**params | {"n_ensemble": 1, "random_state": seed}) for seed in seeds]

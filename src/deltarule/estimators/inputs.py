@@ -1,0 +1,54 @@
+"""Checks of X and y: scikit-learn's, in its words, with row and column added where one is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+_DTYPES = (np.float64, np.float32)
+
+
+def checked(est: Any, X: Any) -> Any:
+    """X of a fitted estimator's method, as an array or CSR matrix of its network's dtype."""
+    return _validated(est, X, dtype=est.network_.dtype, reset=False)
+
+
+def checked_both(est: Any, X: Any, y: Any, *, reset: bool, y_numeric: bool) -> tuple[Any, Any]:
+    """X and y of fit; X keeps float32 and float64, anything else becomes float64."""
+    if not reset:
+        dtype: Any = est.network_.dtype
+    else:
+        dtype = _DTYPES if est.dtype is None else [np.dtype(est.dtype)]
+    X, y = _validated(est, X, y, dtype=dtype, reset=reset, multi_output=True, y_numeric=y_numeric)
+    return X, y
+
+
+def _validated(est: Any, X: Any, *y: Any, **options: Any) -> Any:
+    try:
+        return validate_data(est, X, *y, accept_sparse="csr", order="C", **options)
+    except ValueError as error:
+        where = _place_of_bad_value(X) if "contains" in str(error) else ""
+        if not where:
+            raise
+        raise ValueError(f"{error}\n{where}") from None
+
+
+def _place_of_bad_value(X: Any) -> str:
+    """Where the first NaN or infinity of X stands, in words; "" if it cannot be told."""
+    rows = X.tocoo() if hasattr(X, "tocoo") else None
+    try:
+        values = np.asarray(X if rows is None else rows.data, dtype=np.float64)
+    except (TypeError, ValueError):
+        return ""
+    bad = np.argwhere(~np.isfinite(values))
+    if not len(bad) or values.ndim > 2 or (rows is None and values.ndim != 2):
+        return ""
+    at = tuple(int(i) for i in bad[0])
+    row, column = at if rows is None else (int(rows.row[at[0]]), int(rows.col[at[0]]))
+    names = getattr(X, "columns", None)
+    name = "" if names is None else f" ({names[column]!r})"
+    what = "NaN" if np.isnan(values[at]) else "infinity"
+    more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+    return f"First: {what} at row {row}, column {column}{name}, counted from 0{more}."

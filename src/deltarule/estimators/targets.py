@@ -1,0 +1,167 @@
+"""Targets of a classifier: labels in, the network's targets out, and the way back.
+
+Four kinds, as scikit-learn tells them apart: binary (one sigmoid), multiclass (softmax),
+multilabel-indicator (a sigmoid per label) and multiclass-multioutput (a softmax per column).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,  # scikit-learn's words for its errors
+    type_of_target,
+    unique_labels,
+)
+
+from deltarule.activations import Activation, get_activation
+from deltarule.losses import Loss, get_loss
+from deltarule.params import Array
+
+
+class ClassTargets:
+    """The classes of y and their encoding.
+
+    Parameters
+    ----------
+    y : (n,) or (n, m) array
+        Labels, or a label indicator matrix, or one column of labels per output.
+    apart : bool, default False
+        y is a list of m arrays of labels, one per output.
+
+    Attributes
+    ----------
+    classes : array, or list of m arrays for multiclass-multioutput
+        In the order of the network's outputs.
+    n_outputs : int
+        Units of the output layer.
+    groups : list of int or None
+        Classes of each column of a multiclass-multioutput y; None for the other kinds.
+
+    Raises
+    ------
+    ValueError
+        "Unknown label type" for quantities, as scikit-learn.
+    """
+
+    def __init__(self, y: Any, *, apart: bool = False) -> None:
+        self.groups: list[int] | None = None
+        if apart or type_of_target(y, input_name="y") == "multiclass-multioutput":
+            columns = y if apart else list(np.asarray(y).T)
+            self.binarizers = [LabelBinarizer().fit(column) for column in columns]
+            self.classes: Any = [one.classes_ for one in self.binarizers]
+            self.groups = [len(one) for one in self.classes]
+            self.n_outputs = sum(self.groups)
+        else:
+            self.binarizers = [LabelBinarizer().fit(y)]
+            self.classes = self.binarizers[0].classes_
+            several = self.multilabel or len(self.classes) > 2
+            self.n_outputs = len(self.classes) if several else 1
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether each output is a yes/no label of its own."""
+        return bool(self.binarizers[0].y_type_.startswith("multilabel"))
+
+    def require_same_classes(self, y: Any, *, exactly: bool) -> None:
+        """Raise ValueError if y has classes that are not known, or, if `exactly`, lacks one."""
+        for j, binarizer in enumerate(self.binarizers):
+            column = y if self.groups is None else np.asarray(y)[:, j]
+            known, found = binarizer.classes_, unique_labels(column)
+            where = "" if self.groups is None else f" in column {j}"
+            if exactly and set(found) != set(known):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the "
+                    f"previous call to fit. Previously got {known}, `y` has {found}{where}"
+                )
+            if len(np.setdiff1d(found, known, assume_unique=True)):
+                raise ValueError(
+                    "`y` has classes not in `self.classes_`. "
+                    f"`self.classes_` has {known}. 'y' has {found}{where}."
+                )
+
+    def encode(self, y: Any) -> Array:
+        """y as (n, n_outputs) of 0 and 1, bool."""
+        if self.groups is None:
+            return np.asarray(self.binarizers[0].transform(y)).astype(bool)
+        columns = np.asarray(y)
+        return np.hstack(
+            [
+                columns[:, j, None] == binarizer.classes_[None, :]
+                for j, binarizer in enumerate(self.binarizers)
+            ]
+        )
+
+    def smooth(self, Y: Array, amount: float) -> Array:
+        """Y (n, n_outputs) with the share `amount` of each target spread over all its classes."""
+        if self.multilabel or self.n_outputs == 1:
+            return Y * (1 - amount) + amount / 2
+        sizes = self.groups or [self.n_outputs]
+        return np.asarray(
+            Y * (1 - amount) + np.repeat([amount / k for k in sizes], sizes), dtype=Y.dtype
+        )
+
+    def decode(self, P: Array) -> Any:
+        """The label of each row, from outputs P (n, n_outputs)."""
+        if self.groups is None:
+            return self.binarizers[0].inverse_transform(P.ravel() if P.shape[1] == 1 else P)
+        columns = [
+            known[part.argmax(axis=1)]
+            for known, part in zip(self.classes, self.apart(P), strict=True)
+        ]
+        return np.column_stack(columns)
+
+    def apart(self, P: Array) -> list[Array]:
+        """The columns (n, k_j) of P that belong to each output of a multiclass-multioutput y."""
+        assert self.groups is not None
+        return np.split(P, np.cumsum(self.groups)[:-1], axis=1)
+
+    # -- what the network ends in ---------------------------------------------------------------
+
+    def output(self) -> Activation:
+        """The output layer's activation."""
+        if self.multilabel or self.n_outputs == 1:
+            return get_activation("sigmoid")
+        return get_activation(self._grouped("softmax"))
+
+    def loss(self, given: str | Loss) -> Loss:
+        """The loss; "log_loss" means the one that suits the kind of y."""
+        if given == "log_loss" and self.output().name != "sigmoid":
+            return get_loss(self._grouped("cross_entropy"))
+        return get_loss(given)
+
+    def _grouped(self, name: str) -> str:
+        return name if self.groups is None else f"{name}({','.join(map(str, self.groups))})"
+
+    def log_probabilities(self, z: Array) -> Array:
+        """log a_L (n, n_outputs) from scores z_L, finite where a_L itself would round to 0."""
+        if self.multilabel:
+            return np.asarray(-np.logaddexp(np.zeros_like(z), -z))
+        if self.n_outputs == 1:
+            return np.asarray(-np.logaddexp(np.zeros_like(z), np.hstack([z, -z])))
+        parts = [z] if self.groups is None else self.apart(z)
+        return np.hstack([part - logsumexp(part, axis=1, keepdims=True) for part in parts])
+
+
+def all_classes_told(est: Any, y: Any, classes: Any) -> ClassTargets | None:
+    """The targets that a first partial_fit is told of by `classes`; None at later calls.
+
+    Raises ValueError for classes that are missing at the first call or differ at a later one.
+    """
+    columns = isinstance(classes, list | tuple) and len(classes) and np.ndim(classes[0]) == 1
+    if not columns:
+        if not _check_partial_fit_first_call(est, classes):
+            return None
+        return ClassTargets(y if type_of_target(y).startswith("multilabel") else classes)
+    told = ClassTargets(classes, apart=True)
+    if not hasattr(est, "classes_"):
+        return told
+    if not all(map(np.array_equal, told.classes, est.classes_)):
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+            f"{est.classes_!r}"
+        )
+    return None
