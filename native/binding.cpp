@@ -93,9 +93,10 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
                 int64_t batch_size, const OptimizerSpec& optimizer,
                 std::optional<Out<T>> first_moment, std::optional<Out<T>> second_moment,
                 int64_t steps_before, double loss_before, double weight_before, double l1,
-                double l2, double clip_norm, std::uint64_t seed,
-                nb::ndarray<const std::uint8_t, nb::c_contig> stop, In<int64_t> order,
-                In<double> rates, int64_t first, int64_t last) {
+                double l2, bool penalties_per_sample, double clip_norm, std::uint64_t seed,
+                nb::ndarray<const std::uint8_t, nb::c_contig> stop,
+                std::optional<Out<double>> objective, In<int64_t> order, In<double> rates,
+                int64_t first, int64_t last) {
   const auto length = static_cast<std::size_t>(net.parameters());
   expect(theta.size() == length, "theta: wrong length");
   expect(!first_moment || first_moment->size() == length, "first_moment: wrong length");
@@ -103,6 +104,8 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
   expect(0 <= first && batch_size >= 1 && static_cast<std::size_t>(last) <= rates.size() &&
              (last - 1) * batch_size < static_cast<int64_t>(order.size()),
          "batches beyond the epoch");
+  expect(!objective || static_cast<int64_t>(objective->size()) >= last,
+         "objective: fewer places than batches");
   const RunSpec<T> run{checked<T>(net.spec(), x, &y, weight),
                        y.data(),
                        data_or_null(weight),
@@ -110,6 +113,7 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
                        optimizer,
                        l1,
                        l2,
+                       penalties_per_sample,
                        clip_norm,
                        seed,
                        theta.data(),
@@ -118,7 +122,8 @@ nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>
                        steps_before,
                        loss_before,
                        weight_before,
-                       stop.data()};
+                       stop.data(),
+                       data_or_null(objective)};
   StretchResult result;
   {
     const nb::gil_scoped_release released;
@@ -167,15 +172,17 @@ void bind_network(nb::module_& m, const char* name) {
       .def("steps", &steps<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(),
            "weight"_a.noconvert().none(), "batch_size"_a, "optimizer"_a,
            "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(),
-           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a, "clip_norm"_a,
-           "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a,
-           "last"_a)
+           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a,
+           "penalties_per_sample"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(),
+           "objective"_a.noconvert().none(), "order"_a.noconvert(), "rates"_a.noconvert(),
+           "first"_a, "last"_a)
       .def("steps", &steps<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(),
            "weight"_a.noconvert().none(), "batch_size"_a, "optimizer"_a,
            "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(),
-           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a, "clip_norm"_a,
-           "seed"_a, "stop"_a.noconvert(), "order"_a.noconvert(), "rates"_a.noconvert(), "first"_a,
-           "last"_a);
+           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a,
+           "penalties_per_sample"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(),
+           "objective"_a.noconvert().none(), "order"_a.noconvert(), "rates"_a.noconvert(),
+           "first"_a, "last"_a);
   m.def("predict", &predict_rows<T, In<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
         "scores"_a, "out"_a.noconvert());
   m.def("predict_checked", &predict_checked<T>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),

@@ -67,6 +67,7 @@ struct TinyRun {
   const volatile unsigned char* stop;
   double loss_sum;  // goes on from what it holds
   bool bad;         // out: the loss of the step after the last one done is not finite
+  double* objective;  // takes the loss of each step, or nullptr
 };
 
 template <class T>
@@ -112,8 +113,8 @@ struct Kernels {
   void (*update)(const OptimizerSpec& o, T rate, double rate_t, int64_t n, T* theta, const T* g,
                  T* m, T* v);
 
-  // g += l1 sign(w) + l2 w.
-  void (*penalize)(T l1, T l2, int64_t n, const T* w, T* g);
+  // g += l1 sign(w) + l2 w; returns l1 sum |w| + l2/2 sum w^2 if `value`, else 0.
+  double (*penalize)(T l1, T l2, int64_t n, const T* w, T* g, bool value);
 
   double (*sum_of_squares)(const T* x, int64_t n);
   void (*scale)(T factor, T* x, int64_t n);

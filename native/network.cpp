@@ -208,7 +208,8 @@ StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int
           binary_output(),   layers_[1].block, layers_[2].block, layers_[1].ld,
           layers_[2].ld,     layers_[1].bias,  layers_[2].bias,  run.samples.dense,
           run.targets,       order + k,        rates + k,        last - k,
-          run.stop,          result.loss_sum,  false};
+          run.stop,          result.loss_sum,  false,
+          run.objective == nullptr ? nullptr : run.objective + k};
       const int64_t done = kernels_.tiny_steps(tiny);
       result.done += done;
       result.loss_sum = tiny.loss_sum;
@@ -257,10 +258,13 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
       loss += forward_backward(batch, Mode::gradient, &run, T(share), start == 0);
     if (!std::isfinite(loss)) return false;
   }
+  double penalty = 0;
   if (!direct) {
+    if (run.l1 != 0 || run.l2 != 0) penalty = penalize(run, run.penalties_per_sample ? share : 1.0);
     if (k == 0) result.gradient_norms.resize(layers_.size() - 1);
     apply(run, rate, done_before + 1, k == 0 ? result.gradient_norms.data() : nullptr);
   }
+  if (run.objective != nullptr) run.objective[k] = loss * share + penalty;
   result.loss_sum += loss;
   result.weight_sum += weight_sum;
   return true;
@@ -285,29 +289,45 @@ void Network<T>::update_touched(const RunSpec<T>& run, double rate) {
   for (const int64_t j : space_->touched) update((j + (layer.bias ? 1 : 0)) * layer.ld);
 }
 
-// In pieces of a fixed size, so that the bits do not depend on the threads.
+// The sum of piece(first, count) over n elements, in pieces of a fixed size, so that the bits do
+// not depend on the threads.
 template <class T>
-double Network<T>::sum_of_squares(const T* x, int64_t n) {
+template <class F>
+double Network<T>::sum_of_pieces(int64_t n, F&& piece) {
+  if (n <= kParallelUpdate) return piece(int64_t{0}, n);
   std::vector<double> parts(static_cast<std::size_t>((n + kParallelUpdate - 1) / kParallelUpdate));
-  pool_.parallel_for(static_cast<int>(parts.size()), [&](int piece) {
-    const int64_t at = piece * kParallelUpdate;
-    parts[static_cast<std::size_t>(piece)] =
-        kernels_.sum_of_squares(x + at, std::min(kParallelUpdate, n - at));
+  pool_.parallel_for(static_cast<int>(parts.size()), [&](int index) {
+    const int64_t at = index * kParallelUpdate;
+    parts[static_cast<std::size_t>(index)] = piece(at, std::min(kParallelUpdate, n - at));
   });
   return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
-// Penalties, norms, clipping and the optimizer, on the gradient of the batch.
+// Adds `scale` times the penalties to the gradient; returns their value where it is asked for.
+template <class T>
+double Network<T>::penalize(const RunSpec<T>& run, double scale) {
+  const T l1 = T(run.l1 * scale), l2 = T(run.l2 * scale);
+  double value = 0;
+  for (std::size_t l = 1; l < layers_.size(); ++l) {
+    const Layer<T>& layer = layers_[l];
+    T* g = layer.weights(layer.grad);
+    value += sum_of_pieces(layer.in * layer.ld, [&](int64_t at, int64_t n) {
+      return kernels_.penalize(l1, l2, n, layer.W() + at, g + at, run.objective != nullptr);
+    });
+  }
+  return value;
+}
+
+// Norms, clipping and the optimizer, on the gradient of the batch with its penalties.
 template <class T>
 void Network<T>::apply(const RunSpec<T>& run, double rate, int64_t t, double* norms) {
   double squares = 0;
   for (std::size_t l = 1; l < layers_.size(); ++l) {
     const Layer<T>& layer = layers_[l];
-    if (run.l1 != 0 || run.l2 != 0)
-      kernels_.penalize(T(run.l1), T(run.l2), layer.in * layer.ld, layer.W(),
-                        layer.weights(layer.grad));
     if (norms == nullptr && run.clip_norm == 0) continue;
-    const double square = sum_of_squares(layer.grad, layer.block_size());
+    const double square = sum_of_pieces(layer.block_size(), [&](int64_t at, int64_t n) {
+      return kernels_.sum_of_squares(layer.grad + at, n);
+    });
     if (norms != nullptr) norms[l - 1] = std::sqrt(square);
     squares += square;
   }

@@ -28,7 +28,8 @@ struct RunSpec {
   int64_t batch_size;
   OptimizerSpec optimizer;
   double l1 = 0, l2 = 0;
-  double clip_norm = 0;  // 0: none
+  bool penalties_per_sample = false;  // divided by the sum of the batch's weights
+  double clip_norm = 0;               // 0: none
   std::uint64_t seed = 0;
   T* theta;
   T* first_moment = nullptr;   // v of SGD with momentum, s of Adagrad and RMSprop, m of Adam
@@ -37,6 +38,7 @@ struct RunSpec {
   double loss_before = 0,
          weight_before = 0;  // sums that go on: their bits must not tell stretches apart
   const volatile unsigned char* stop;
+  double* objective = nullptr;  // (batches,) of the epoch: C with penalties, before the update
 };
 
 struct StretchResult {
@@ -111,7 +113,9 @@ class Network {
   bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
             double rate, int64_t k, StretchResult& result);
   void update_touched(const RunSpec<T>& run, double rate);
-  double sum_of_squares(const T* x, int64_t n);
+  template <class F>
+  double sum_of_pieces(int64_t n, F&& piece);
+  double penalize(const RunSpec<T>& run, double scale);
   void apply(const RunSpec<T>& run, double rate, int64_t t, double* norms);
 
   double forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,

@@ -59,6 +59,7 @@ int64_t tiny_loop(TinyRun<T>& run) {
     });
   });
 
+  double* const objective = run.objective;
   double total = run.loss_sum;
   bool bad = false;
   int64_t step = 0;
@@ -105,6 +106,7 @@ int64_t tiny_loop(TinyRun<T>& run) {
       break;
     }
     total += static_cast<double>(J);
+    if (objective != nullptr) objective[step] = static_cast<double>(J);
     unroll<Vectors>([&](auto v) {
       back[v] = delta[0] * W2[v];
       unroll<Outputs - 1>(

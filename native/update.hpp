@@ -63,29 +63,40 @@ void update(const OptimizerSpec& o, T rate, double rate_t, int64_t n, T* theta, 
   }
 }
 
+// The sum of term(at, lanes) over n elements: each piece in T, the pieces in double.
+template <class T, class F>
+DELTARULE_INLINE double sum_flat(int64_t n, F&& term) {
+  constexpr int64_t kPiece = 4096;
+  double total = 0;
+  for (int64_t start = 0; start < n; start += kPiece) {
+    Vec<T> s = splat<T>(T(0));
+    for_flat<T>(n - start < kPiece ? n - start : kPiece,
+                [&](int64_t at, auto lanes) { s = s + term(start + at, lanes); });
+    for (int i = 0; i < kLanes<T>; ++i) total += static_cast<double>(s[i]);
+  }
+  return total;
+}
+
 template <class T>
-void penalize(T l1, T l2, int64_t n, const T* w, T* g) {
+double penalize(T l1, T l2, int64_t n, const T* w, T* g, bool value) {
   const Vec<T> zero = splat<T>(T(0)), plus = splat<T>(l1), minus = splat<T>(-l1);
-  for_flat<T>(n, [&](int64_t at, auto lanes) {
+  const auto penalized = [&](int64_t at, auto lanes) {
     const Vec<T> x = load_lanes(w + at, lanes);
     const Vec<T> sign = x > zero ? plus : (x < zero ? minus : zero);
     store_lanes<T>(g + at, load_lanes(g + at, lanes) + sign + l2 * x, lanes);
-  });
+    return x * (sign + T(0.5) * l2 * x);
+  };
+  if (value) return sum_flat<T>(n, penalized);
+  for_flat<T>(n, penalized);
+  return 0;
 }
 
 template <class T>
 double sum_of_squares(const T* x, int64_t n) {
-  double total = 0;
-  constexpr int64_t kPiece = 4096;  // each piece in T, the pieces in double
-  for (int64_t start = 0; start < n; start += kPiece) {
-    Vec<T> s = splat<T>(T(0));
-    for_flat<T>(n - start < kPiece ? n - start : kPiece, [&](int64_t at, auto lanes) {
-      const Vec<T> v = load_lanes(x + start + at, lanes);
-      s = v * v + s;
-    });
-    for (int i = 0; i < kLanes<T>; ++i) total += static_cast<double>(s[i]);
-  }
-  return total;
+  return sum_flat<T>(n, [&](int64_t at, auto lanes) {
+    const Vec<T> v = load_lanes(x + at, lanes);
+    return v * v;
+  });
 }
 
 template <class T>

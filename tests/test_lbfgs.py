@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import signal
@@ -17,7 +18,12 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 import deltarule as dr
+from deltarule.callbacks import as_callbacks
+from deltarule.data import check_targets
+from deltarule.engines import Run, get_engine
 from deltarule.engines.reference import ReferenceEngine
+from deltarule.loop import Loop
+from deltarule.schedules import Schedule
 
 
 def scikit_learns_start(sizes: list[int], seed: int, activation: str) -> list[np.ndarray]:
@@ -28,6 +34,17 @@ def scikit_learns_start(sizes: list[int], seed: int, activation: str) -> list[np
         W, b = rng.uniform(-bound, bound, (n_in, n_out)), rng.uniform(-bound, bound, n_out)
         parts += [b, W.ravel()]
     return parts
+
+
+def loop_of(net: dr.Network, X: Any, y: Any, rule: dr.LBFGS, epochs: int, **options: Any) -> Loop:
+    """A loop of L-BFGS over all rows, whose run keeps its objective."""
+    Y = check_targets(net.loss, y, len(X), net.sizes[-1], net.dtype)
+    weight = options.pop("sample_weight", None)
+    run = Run(net, X, Y, weight, len(X), rule, {}, objective=np.full(1, np.nan), **options)
+    return Loop(
+        run=run, engine=get_engine("auto", net), epochs=epochs, schedule=Schedule(), held=None,
+        best=None, callbacks=[], shuffle=False, order_stream=np.random.default_rng, show=False,
+    )  # fmt: skip
 
 
 CASES = {
@@ -144,6 +161,70 @@ def test_a_standstill_is_not_called_convergence() -> None:
     )
     assert history.stopped == "no further decrease"
     assert np.isfinite(net.theta).all()
+
+
+def test_a_small_decrease_ends_it_where_scipy_would() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    lengths = []
+    for tolerance in (0.0, 1e-9, 1e-6, 1e-3):
+        net = dr.Network([30, 4, 1], "tanh", "log_loss", rng=0)
+        rule = dr.LBFGS(gradient_tolerance=1e-12, loss_tolerance=tolerance)
+        loop = loop_of(net, X, y, rule, 300, l2=1e-3)
+        objectives: list[float] = []
+        loop.callbacks = as_callbacks(
+            lambda _, run=loop.run, kept=objectives: kept.append(float(run.objective[0]))
+        )
+        history = loop.run_all()
+        lengths.append(len(history))
+        if tolerance > 0:
+            assert history.stopped == "converged"
+            falls = -np.diff(objectives)
+            assert falls[-1] <= tolerance < falls[:-1].min()  # all objectives are below 1
+    assert len(set(lengths)) == 4
+    assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_penalties_per_sample_are_scikit_learns(case: str) -> None:
+    load, model, loss, outputs = CASES[case]
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    y = (y - y.mean()) / y.std() if case == "diabetes" else y
+    w = np.random.default_rng(1).uniform(0, 2, len(X))
+    if "sample_weight" not in inspect.signature(model.fit).parameters:  # before scikit-learn 1.7
+        w = None
+    given = {} if w is None else {"sample_weight": w}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        theirs = model(
+            hidden_layer_sizes=(7,), activation="tanh", solver="lbfgs", alpha=0.5, max_iter=8,
+            random_state=3, tol=0,
+        ).fit(X, y, **given)  # fmt: skip
+    sizes = [X.shape[1], 7, outputs]
+    net = dr.Network(sizes, "tanh", loss)
+    net.theta = np.concatenate(scikit_learns_start(sizes, 3, "tanh"))
+    rule = dr.LBFGS(gradient_tolerance=0, loss_tolerance=2.2e-9)
+    loop = loop_of(net, X, y, rule, 8, sample_weight=w, l2=0.5, penalties_per_sample=True)
+    totals = []
+    loop.callbacks = as_callbacks(lambda progress: totals.append(float(loop.run.objective[0])))
+    loop.run_all()
+    assert len(totals) == len(loop.history) == 8
+    assert (np.diff(totals) < 0).all()
+    assert totals[-1] == pytest.approx(theirs.loss_, rel=1e-9)
+    for W, W_sk in zip(net.weights, theirs.coefs_, strict=True):
+        np.testing.assert_allclose(W, W_sk, rtol=1e-6, atol=1e-8)
+
+
+def test_the_objective_is_that_of_the_start_if_nothing_was_accepted() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    net = dr.Network([10, 5, 1], "tanh", rng=0)
+    rule = dr.LBFGS(gradient_tolerance=1e9)
+    loop = loop_of(net, X, y, rule, 5, l2=0.5, penalties_per_sample=True)
+    W = net.theta * net.layout.weight_mask()
+    expected = dr.backward(net, X, y).loss + 0.25 * W @ W / len(X)
+    assert len(loop.run_all()) == 0
+    assert loop.run.objective[0] == pytest.approx(expected, rel=1e-14)
 
 
 def test_float32_trains() -> None:

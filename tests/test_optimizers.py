@@ -253,6 +253,7 @@ def test_names_and_rates() -> None:
         (lambda: LBFGS(memory=2.5), "got 2.5"),
         (lambda: LBFGS(max_evaluations=0), "max_evaluations"),
         (lambda: LBFGS(gradient_tolerance=-1), "gradient_tolerance"),
+        (lambda: LBFGS(loss_tolerance=-1), "loss_tolerance"),
         (lambda: get_optimizer("lbfgs", 0.1), "learning_rate cannot be set"),
         (lambda: get_optimizer("adm"), "unknown optimizer 'adm'. Did you mean 'adam'"),
         (lambda: get_optimizer("adam", 0), "learning_rate must be a finite number > 0, got 0"),

@@ -35,8 +35,9 @@ class History:
         Counted from 1: the epoch whose parameters early stopping restored.
     stopped : str
         Why training ended: "epochs", "early stopping", "interrupted" or what a callback said; of
-        L-BFGS also "converged", "max_evaluations" or "no further decrease" (the loss falls
-        along no step that it tries: as a rule the minimum to the last bit).
+        L-BFGS also "converged" (one of its tolerances is met), "max_evaluations" or "no further
+        decrease" (the loss falls along no step that it tries: as a rule the minimum to the last
+        bit).
     """
 
     loss: list[float] = field(default_factory=list)

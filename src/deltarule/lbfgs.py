@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltarule.engines.reference import layer_norms
+from deltarule.engines.reference import layer_norms, penalties
 from deltarule.optimizers import LBFGS
 from deltarule.params import Array
 
@@ -27,6 +27,8 @@ def minimize_lbfgs(loop: Loop) -> None:
     rule = run.optimizer
     assert isinstance(rule, LBFGS)
     weights_only = net.layout.weight_mask()
+    weight_sum = len(run.Y) if run.sample_weight is None else run.sample_weight.sum(dtype=float)
+    l1, l2 = run.penalties(float(weight_sum))
     accepted = net.theta.astype(np.float64)
     latest: dict[str, Any] = {}
     start = time.perf_counter()
@@ -38,11 +40,12 @@ def minimize_lbfgs(loop: Loop) -> None:
         C, grad = loop.engine.gradients(net, run.X, run.Y, run.sample_weight)
         if not np.isfinite(C):
             loop.raise_divergence(len(loop.history) + 1, 1, 1.0)
-        W = theta * weights_only
-        total = C + 0.5 * run.l2 * float(W @ W) + run.l1 * float(np.abs(W).sum())
-        grad = grad.astype(np.float64) + run.l2 * W + run.l1 * np.sign(W)
-        latest.update(theta=theta.copy(), C=C, grad=grad)
-        return total, grad
+        penalty, slope = penalties(theta * weights_only, l1, l2)
+        grad = grad.astype(np.float64) + slope
+        if run.objective is not None and not latest:
+            run.objective[0] = C + penalty  # of the start, should no iterate ever be accepted
+        latest.update(theta=theta.copy(), C=C, total=C + penalty, grad=grad)
+        return C + penalty, grad
 
     def iteration(intermediate_result: Any) -> None:
         nonlocal start, accepted
@@ -50,6 +53,8 @@ def minimize_lbfgs(loop: Loop) -> None:
         if not np.array_equal(latest["theta"], accepted):
             evaluate(accepted)
         net.theta = accepted
+        if run.objective is not None:
+            run.objective[0] = latest["total"]
         if loop.end_epoch(latest["C"], layer_norms(net, latest["grad"]), 1.0, start):
             raise StopIteration
         start = time.perf_counter()
@@ -66,7 +71,7 @@ def minimize_lbfgs(loop: Loop) -> None:
                 "maxcor": rule.memory,
                 "maxfun": rule.max_evaluations,
                 "gtol": rule.gradient_tolerance,
-                "ftol": 0.0,
+                "ftol": rule.loss_tolerance,
             },
         )
         accepted = result.x
@@ -81,4 +86,7 @@ def _reason(result: Any, rule: LBFGS) -> str:
     """Why SciPy stopped before the epochs were done; its status 0 is not always convergence."""
     if np.abs(result.jac).max() <= rule.gradient_tolerance:
         return "converged"
-    return "max_evaluations" if result.status == 1 else "no further decrease"
+    if result.status == 1:
+        return "max_evaluations"
+    # a line search that finds no lower point ends with status 2
+    return "converged" if rule.loss_tolerance and result.status == 0 else "no further decrease"

@@ -203,19 +203,26 @@ class LBFGS(Optimizer):
         Stop after this many evaluations of the loss.
     gradient_tolerance : float >= 0, default 1e-5
         Stop when the largest component of the gradient is at most this.
+    loss_tolerance : float >= 0, default 0
+        Stop when an iteration lowers the loss f, penalties included, by no more than
+        loss_tolerance * max(|f before|, |f after|, 1); at 0, when it does not lower it at all.
+        SciPy's `ftol`, whose default there, and in scikit-learn's MLP, is 2.2e-9.
     """
 
     learning_rate: float = 1.0
     memory: int = 10
     max_evaluations: int = 15_000
     gradient_tolerance: float = 1e-5
+    loss_tolerance: float = 0.0
     name: ClassVar[str] = "lbfgs"
 
     def __post_init__(self) -> None:
         if self.learning_rate != 1.0:
             raise SpecError("LBFGS: the line search sets the step; learning_rate cannot be set")
         options.count(self, memory=self.memory, max_evaluations=self.max_evaluations)
-        options.not_negative(self, gradient_tolerance=self.gradient_tolerance)
+        options.not_negative(
+            self, gradient_tolerance=self.gradient_tolerance, loss_tolerance=self.loss_tolerance
+        )
 
     def update(self, theta: Any, grad: Any, state: State, rate: float) -> tuple[Any, State]:
         raise SpecError("LBFGS takes whole iterations with a line search, not single steps")

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deltarule import _core
 from deltarule.engines import Run, Steps, get_engine
 from deltarule.engines.reference import ReferenceEngine
 from deltarule.errors import SpecError
@@ -81,8 +82,12 @@ def epoch(
 
 def same_epoch(net: Network, X: Any, Y: Any, batch_size: int, *more: Any, **options: Any) -> None:
     bound = 30 * tolerance(net, len(Y))
-    steps, run = epoch(NATIVE, net, X, Y, batch_size, *more, **options)
-    expected, run_reference = epoch(REFERENCE, net, X, Y, batch_size, *more, **options)
+    objective = np.full((2, -(-len(Y) // batch_size)), np.nan)
+    steps, run = epoch(NATIVE, net, X, Y, batch_size, *more, objective=objective[0], **options)
+    expected, run_reference = epoch(
+        REFERENCE, net, X, Y, batch_size, *more, objective=objective[1], **options
+    )
+    close(objective[0], objective[1], bound)
     close(run.net.theta - net.theta, run_reference.net.theta - net.theta, bound)
     assert run.state.keys() == run_reference.state.keys()
     for name, value in run_reference.state.items():
@@ -166,6 +171,7 @@ def test_extreme_scores_stay_finite(scale: float, dtype: str) -> None:
     [
         {},
         {"l1": 0.01, "l2": 0.1},
+        {"l1": 0.03, "l2": 0.5, "penalties_per_sample": True},
         {"clip_norm": 0.1},
         {"dropout": (0.2, 0.5, 0.3)},
         {"dropout": (0.0, 0.5, 0.0), "seed": (1 << 64) - 5, "clip_norm": 100.0, "l2": 0.1},
@@ -282,9 +288,12 @@ def test_a_loss_that_is_not_finite_is_not_applied(sizes: list[int]) -> None:
         for engine in (NATIVE, REFERENCE):
             run = Run(net.copy(), X, Y, None, batch_size, SGD(0.1), {"t": 0})
             batches = -(-9 // batch_size)
+            run.objective = np.full(batches, np.nan)
             steps = engine.steps(run, np.arange(9), np.full(batches, 0.1), 0, batches)
             assert (steps.bad_batch, steps.done, run.state["t"]) == (bad, bad, bad)
             results.append(run.net.theta)
+            assert np.isnan(run.objective[bad:]).all()
+            assert np.isfinite(run.objective[:bad]).all()
         close(results[0], results[1], 1e-12)
 
 
@@ -308,6 +317,59 @@ def test_stretches_do_not_change_a_bit() -> None:
             NATIVE.steps(run, np.arange(50), np.full(25, 0.1), first, last)
         thetas.append(run.net.theta.tobytes())
     assert len(set(thetas)) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"l1": 0.1, "l2": 0.1, "penalties_per_sample": True}],
+    ids=["plain", "penalties"],
+)
+def test_the_objective_changes_no_bit_and_no_cut_changes_it(
+    options: Any, batch_size: int, sparse: bool, dtype: str
+) -> None:
+    net = Network([3, 9, 2], "tanh", dtype=dtype, rng=1)  # at batch size 1 it lives in registers
+    X, Y = table(net, 50)
+    X = sp.csr_matrix(X) if sparse else X
+    batches = 50 // batch_size
+    results = []
+    for cuts in ([0, batches], [0, 1, 2, 10, batches], list(range(batches + 1))):
+        for objective in (np.zeros(batches), None):
+            run = Run(net.copy(), X, Y, None, batch_size, SGD(0.1), {"t": 0}, **options)
+            run.objective = objective
+            for first, last in itertools.pairwise(cuts):
+                NATIVE.steps(run, np.arange(50), np.full(batches, 0.1), first, last)
+            results.append((run.net.theta.tobytes(), objective))
+    assert len({theta for theta, _ in results}) == 1
+    assert len({objective.tobytes() for _, objective in results if objective is not None}) == 1
+    assert results[0][1].all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_penalties_of_large_layers_do_not_depend_on_the_threads(dtype: str) -> None:
+    net = Network([700, 800, 3], "relu", dtype=dtype, rng=1)  # more than one piece of an update
+    X, Y = table(net, 8)
+    options = {"l1": 0.1, "l2": 0.2, "penalties_per_sample": True}
+    same_epoch(net, X, Y, 4, SGD(1e-4), weight=np.ones(8, dtype=dtype), **options)
+    before, results = _core.get_num_threads(), set()
+    for threads in (1, 2, 3):
+        _core.set_num_threads(threads)
+        run = Run(net.copy(), X, Y, None, 4, SGD(1e-4), {"t": 0}, **options)
+        run.objective = np.zeros(2)
+        NATIVE.steps(run, np.arange(8), np.full(2, 1e-4), 0, 2)
+        results.add((run.net.theta.tobytes(), run.objective.tobytes()))
+    _core.set_num_threads(before)
+    assert len(results) == 1
+
+
+def test_an_objective_too_short_is_refused() -> None:
+    net = Network([3, 5, 2], rng=1)
+    X, Y = table(net, 10)
+    run = Run(net, X, Y, None, 2, SGD(0.1), {"t": 0}, objective=np.zeros(4))
+    with pytest.raises(ValueError, match="fewer places than batches"):
+        NATIVE.steps(run, np.arange(10), np.full(5, 0.1), 0, 5)
 
 
 # -- what it takes ---------------------------------------------------------------------------------

@@ -171,6 +171,65 @@ def test_penalties_skip_biases_and_stay_out_of_the_reported_loss() -> None:
     assert steps.gradient_norms[0] == pytest.approx(first, rel=1e-12)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_objective_is_what_a_step_goes_down(weighted: bool) -> None:
+    """Its differences are the gradient that the step took, per batch and per sample."""
+    w = np.array([1, 2, 0, 0.5, 3, 0, 0, 0, 1, 1]) if weighted else None
+    for per_sample in (False, True):
+        options = {"sample_weight": w, "l1": 0.2, "l2": 0.3, "penalties_per_sample": per_sample}
+        run = run_of(optimizer=SGD(1.0), **options)
+        start = run.net.theta.copy()
+        epoch(run, rate=1.0)
+        gradient = start - run.net.theta
+
+        def objective(theta: Any, options: Any = options) -> float:
+            moved = run_of(optimizer=SGD(1.0), objective=np.zeros(1), **options)
+            moved.net.theta = theta
+            epoch(moved, rate=1.0)
+            assert moved.objective is not None
+            return float(moved.objective[0])
+
+        for i in range(start.size):
+            step = np.eye(start.size)[i] * 1e-6
+            slope = (objective(start + step) - objective(start - step)) / 2e-6
+            assert slope == pytest.approx(gradient[i], rel=1e-5, abs=1e-8)
+
+
+def test_penalties_per_sample_are_divided_by_the_weights_of_the_batch() -> None:
+    w = np.array([1, 2, 0, 0.5, 3, 0, 0, 0, 1, 1])
+    objective = np.full(4, np.nan)
+    run = run_of(
+        sample_weight=w,
+        batch_size=3,
+        l1=0.2,
+        l2=0.3,
+        penalties_per_sample=True,
+        objective=objective,
+    )
+    by_hand = run.net.copy()
+    for batch, rows in enumerate((slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 10))):
+        g, total = backward(by_hand, run.X[rows], run.Y[rows], w[rows]), w[rows].sum()
+        W = by_hand.theta * by_hand.layout.weight_mask()
+        penalty = 0.2 * np.abs(W).sum() + 0.15 * (W * W).sum()
+        by_hand.theta = by_hand.theta - 0.1 * (g.theta + (0.2 * np.sign(W) + 0.3 * W) / total)
+        epoch(run, first=batch, last=batch + 1)
+        assert objective[batch] == pytest.approx(g.loss + penalty / total, rel=1e-13)
+        np.testing.assert_allclose(run.net.theta, by_hand.theta, rtol=1e-12, atol=1e-15)
+
+
+def test_penalties_per_sample_of_a_batch_of_weight_zero() -> None:
+    objective = np.full(2, np.nan)
+    run = run_of(
+        sample_weight=np.array([0.0] * 5 + [1.0] * 5), batch_size=5, l1=0.2, l2=0.3,
+        penalties_per_sample=True, objective=objective,
+    )  # fmt: skip
+    before = run.net.theta.copy()
+    epoch(run, last=1)
+    assert np.array_equal(run.net.theta, before)
+    assert objective[0] == 0
+    assert np.isnan(objective[1])
+
+
 @pytest.mark.parametrize("clip", [0.01, 1e6])
 def test_clipping_keeps_the_direction(clip: float) -> None:
     run = run_of(clip_norm=clip)

@@ -35,6 +35,14 @@ class Run:
         Of `optimizer.init`: "t" (int, steps done) and arrays of theta's shape and dtype.
     l1, l2 : float
         Added to the loss of every step: l1 * sum |W| + l2 / 2 * sum W^2, over weights, not biases.
+    penalties_per_sample : bool, default False
+        Divide the penalties of a batch by the sum of its sample weights (its number of rows without
+        weights): C = (sum_i w_i J_i + l1 sum |W| + l2 / 2 sum W^2) / sum_i w_i. A batch whose
+        weights sum to 0 then has none. With l2 = alpha this is scikit-learn's.
+    objective : (batches,) float64 array or None, default None
+        If given, a step writes what it minimises at the place of its batch in the epoch: the
+        batch's C with penalties, before the update. Batches that are not applied leave their place
+        as it is. L-BFGS keeps that of its last accepted iterate at [0].
     dropout : tuple of L floats
         dropout[l] is the share of the units of a_l, l = 0..L-1, that a step leaves out.
     clip_norm : float or None
@@ -52,6 +60,8 @@ class Run:
     state: State
     l1: float = 0.0
     l2: float = 0.0
+    penalties_per_sample: bool = False
+    objective: NDArray[np.float64] | None = None
     dropout: tuple[float, ...] = ()
     clip_norm: float | None = None
     seed: int = 0
@@ -59,6 +69,12 @@ class Run:
     """stop[0] != 0 asks the engine to return after the batch that it is in."""
     cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What an engine keeps between the stretches of this run, under its name."""
+
+    def penalties(self, weight_sum: float) -> tuple[float, float]:
+        """l1 and l2 of a batch whose sample weights sum to `weight_sum`."""
+        if not self.penalties_per_sample:
+            return self.l1, self.l2
+        return (self.l1 / weight_sum, self.l2 / weight_sum) if weight_sum > 0 else (0.0, 0.0)
 
 
 @dataclass

@@ -90,17 +90,19 @@ class ReferenceEngine:
         for batch in range(first, last):
             rows = order[batch * run.batch_size : (batch + 1) * run.batch_size]
             weight = None if run.sample_weight is None else run.sample_weight[rows]
+            weight_sum = float(len(rows) if weight is None else weight.sum(dtype=np.float64))
             layers, X = net.layers(), run.X[rows]
             if any(run.dropout):
                 layers, X = _with_dropout(run, layers, X, run.state["t"], len(rows))
             with np.errstate(all="ignore"):  # a loss that overflows is reported, not warned about
                 C, grad = _gradient(net, layers, X, run.Y[rows], weight)
+                penalty = 0.0
                 if not np.isfinite(C):
                     total.bad_batch = batch
                     break
                 if weights_only is not None:
-                    penalty = run.l2 * net.theta + run.l1 * np.sign(net.theta)
-                    grad = grad + (penalty * weights_only).astype(net.dtype)
+                    penalty, slope = penalties(net.theta * weights_only, *run.penalties(weight_sum))
+                    grad = grad + slope.astype(net.dtype)
                 if batch == 0:
                     total.gradient_norms = layer_norms(net, grad)
                 if run.clip_norm is not None:
@@ -110,13 +112,21 @@ class ReferenceEngine:
                     net.theta, grad.astype(net.dtype), run.state, float(rates[batch])
                 )
                 net.theta = theta
-            share = float(len(rows) if weight is None else weight.sum(dtype=np.float64))
-            total.loss_sum += C * share
-            total.weight_sum += share
+            if run.objective is not None:
+                run.objective[batch] = C + penalty
+            total.loss_sum += C * weight_sum
+            total.weight_sum += weight_sum
             total.done += 1
             if run.stop[0]:
                 break
         return total
+
+
+def penalties(W: Array, l1: float, l2: float) -> tuple[float, Array]:
+    """l1 sum |W| + l2/2 sum W^2 and its gradient, for a flat W with zeros for the biases."""
+    exact = W.astype(np.float64)
+    value = l1 * np.abs(exact).sum() + 0.5 * l2 * (exact @ exact)
+    return float(value), l1 * np.sign(W) + l2 * W
 
 
 def layer_norms(net: Network, grad: Array) -> NDArray[np.float64]:
