@@ -178,6 +178,29 @@ class Network:
 
         save(self, path)
 
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """The network as a `torch.nn.Sequential` on the CPU, with a copy of its parameters.
+
+        `logits=True` leaves off the output activation, which PyTorch's losses on logits apply.
+        Raises SpecError for an activation of your own, for which PyTorch has no module, and
+        DeltaruleError if PyTorch is not installed.
+        """
+        from deltarule.exchange.torch import to_torch  # exchange stands above the network
+
+        return to_torch(self, logits=logits)
+
+    def to_onnx(self, path: str | Path | None = None, *, dtype: str | None = None) -> Any:
+        """The network as an `onnx.ModelProto`, "X" (n, n_0) to "output" (n, n_L), the values a_L.
+
+        It is written to `path`, if given, whole or not at all. `dtype` ("float32", "float64") is
+        that of weights and arithmetic; None keeps the network's. Raises SpecError for an activation
+        of your own or parameters that are NaN, OutputError if the file cannot be written, and
+        DeltaruleError if onnx is not installed.
+        """
+        from deltarule.exchange.onnx import to_onnx  # exchange stands above the network
+
+        return to_onnx(self, path, dtype=dtype)
+
     def copy(self) -> Network:
         """An independent network with the same parameters."""
         return Network.from_spec(self, self._theta)
