@@ -43,7 +43,7 @@ def loop_of(net: dr.Network, X: Any, y: Any, rule: dr.LBFGS, epochs: int, **opti
     run = Run(net, X, Y, weight, len(X), rule, {}, objective=np.full(1, np.nan), **options)
     return Loop(
         run=run, engine=get_engine("auto", net), epochs=epochs, schedule=Schedule(), held=None,
-        best=None, callbacks=[], shuffle=False, order_stream=np.random.default_rng, show=False,
+        best=None, callbacks=[], order=lambda epoch: np.arange(len(X)), show=False,
     )  # fmt: skip
 
 
