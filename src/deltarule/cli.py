@@ -258,5 +258,7 @@ def info(model: Model, as_json: Json = False) -> None:
             print_encoding(loaded)
 
 
+import deltarule.cli_export  # noqa: E402  # adds its command after the ones above
+
 if __name__ == "__main__":
     app()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 #: Heads of columns that hold names, not numbers.
-_NAMES = ("", "layer", "true", "predicted", "column", "encoded as")
+_NAMES = ("", "layer", "true", "predicted", "column", "encoded as", "name", "type", "shape")
 _PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -79,7 +79,7 @@ def _jsonable(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _label(name: object, limit: int = 30) -> str:
+def label(name: object, limit: int = 30) -> str:
     """A name from a table on one line: control characters escaped, a long end cut off."""
     text = str(name).lower() if isinstance(name, bool) else str(name)
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
@@ -100,7 +100,7 @@ def print_training(done: TableTraining) -> None:
         _print_confusions(done.confusions, *_judged(rows))
     out.print("\ngradient norm per layer (first batch of an epoch)")
     shown = sorted({0, len(history) // 2, len(history) - 1})
-    table = _plain_table("layer", *(f"epoch {e + 1}" for e in shown))
+    table = plain_table("layer", *(f"epoch {e + 1}" for e in shown))
     for l in range(len(model.network.weights)):
         table.add_row(str(l + 1), *(f"{history.gradient_norms[e][l]:.3g}" for e in shown))
     out.print(table)
@@ -110,7 +110,7 @@ def _goal(model: TableModel) -> str:
     """What a model predicts, in one line."""
     goal = model.target
     kind = f"one of {len(goal.classes)} classes" if goal.task == "classify" else "a quantity"
-    return f"predicts {_label(goal.name, 60)!r} ({goal.task}: {kind})"
+    return f"predicts {label(goal.name, 60)!r} ({goal.task}: {kind})"
 
 
 def _judged(rows: dict[str, Any]) -> tuple[str, int]:
@@ -124,16 +124,16 @@ def _print_confusions(confusions: list[tuple[Any, Any, int]], part: str, rows: i
     out.print(f"\nconfusions: {wrong:,} of {rows:,} {part} rows")
     if not confusions:
         return
-    table = _plain_table("true", "predicted", "rows")
+    table = plain_table("true", "predicted", "rows")
     for true, predicted, count in confusions[:6]:
-        table.add_row(_label(true), _label(predicted), f"{count:,}")
+        table.add_row(label(true), label(predicted), f"{count:,}")
     out.print(table)
     if len(confusions) > 6:
         others = sum(count for _, _, count in confusions[6:])
         out.print(f"and {len(confusions) - 6} more pairs ({others:,} rows)")
 
 
-def _plain_table(*heads: str) -> Table:
+def plain_table(*heads: str) -> Table:
     """A table without lines: numbers to the right, names to the left."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for head in heads:
@@ -144,7 +144,7 @@ def _plain_table(*heads: str) -> Table:
 def score_table(scores: dict[str, tuple[int, dict[str, float]]]) -> Table:
     """Rows and scores of each part of a table."""
     names = list(next(iter(scores.values()))[1])
-    table = _plain_table("", "rows", *names)
+    table = plain_table("", "rows", *names)
     for part, (rows, values) in scores.items():
         shown = (
             f"{values[n]:.4f}" if n in ("accuracy", "r2") else f"{values[n]:.4g}" for n in names
@@ -160,18 +160,18 @@ def print_encoding(model: TableModel) -> None:
     out.print(f"\n{_goal(model)}", soft_wrap=True)
     if model.target.task == "classify":
         out.print(f"classes: {_some(model.target.classes)}")
-    table = _plain_table("column", "encoded as")
+    table = plain_table("column", "encoded as")
     for column in model.encoder.columns:
         if isinstance(column, TextColumn):
             levels = [f.removeprefix(f"{column.name}=") for f in column.features]
-            table.add_row(_label(column.name), _some(levels))
+            table.add_row(label(column.name), _some(levels))
         else:
             flag = ", missing flagged" if column.flagged else ""
-            table.add_row(_label(column.name), f"{column.kind}{flag}")
+            table.add_row(label(column.name), f"{column.kind}{flag}")
     out.print()
     out.print(table)
 
 
 def _some(names: Sequence[object], limit: int = 20) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(map(_label, names[:limit])) + more
+    return ", ".join(map(label, names[:limit])) + more

@@ -149,6 +149,16 @@ class TableModel:
         table = {"encoder": self.encoder.to_dict(), "target": self.target.to_dict()}
         save(self.network, path, {_SECTION: table})
 
+    def to_onnx(self, path: str | Path | None = None, *, dtype: str | None = None) -> Any:
+        """The model as an `onnx.ModelProto` that takes raw columns, written to `path` if given.
+
+        See `deltarule.exchange.onnx.to_onnx` for inputs, outputs and errors, and `table_inputs`
+        there for a table as its inputs.
+        """
+        from deltarule.exchange.onnx import to_onnx  # exchange stands above the models
+
+        return to_onnx(self, path, dtype=dtype)
+
     @classmethod
     def load(cls, path: str | Path) -> TableModel:
         """The model saved at `path`.
