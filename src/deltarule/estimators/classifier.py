@@ -220,20 +220,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         For multilabel y the probability of each label; for multiclass-multioutput a list with one
         array (n, k_j) per output.
         """
-        P = self._outputs(X)
-        if self.n_outputs_ == 1:
-            return np.hstack([1 - P, P])
+        output = self._outputs(X)
+        P = self._class_targets.probabilities(output)
         return P if self._class_targets.groups is None else self._class_targets.apart(P)
 
     def predict_log_proba(self, X: Any) -> Any:
         """The logarithm of `predict_proba`, finite even where the probability rounds to 0."""
         check_is_fitted(self, "coefs_")
-        X = checked(self, X)
+        X, targets = checked(self, X), self._class_targets
         logs = [
-            self._class_targets.log_probabilities(get_engine(self.engine, net).scores(net, X))
+            targets.log_probabilities(get_engine(self.engine, net).scores(net, X))
             for net in self.networks_
         ]
         mean = logs[0] if len(logs) == 1 else logsumexp(logs, axis=0) - np.log(len(logs))
+        P = targets.probabilities(self._mean_output(X))
+        with np.errstate(divide="ignore"):  # the logarithm of 0 is not taken
+            mean = np.where(P > 0.5, np.log(P), mean)  # ties as predict_proba has them
         return mean if self._class_targets.groups is None else self._class_targets.apart(mean)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

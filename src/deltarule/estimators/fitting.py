@@ -118,10 +118,9 @@ def _start(est: Any, sizes: tuple[int, ...], dtype: Any, random: np.random.Rando
     output = net.activations[-1].name.partition("(")[0]
     est.out_activation_ = "logistic" if output == "sigmoid" else output
     est.n_iter_ = est.t_ = 0
-    est.loss_curve_ = []
     est._no_improvement_count = 0
-    for stale in ("_optimizer", "_best_theta", "best_loss_", "validation_scores_", "history_"):
-        vars(est).pop(stale, None)
+    for name in ("loss_curve_", "best_loss_", "validation_scores_", "_best_theta", "_optimizer"):
+        vars(est).pop(name, None)  # of an earlier fit
 
 
 def _same_network(est: Any, sizes: tuple[int, ...]) -> Network:
@@ -231,6 +230,7 @@ def _watch(est: Any, scored: bool, net: Network) -> None:
     elif not scored and getattr(est, "best_loss_", None) is None:
         est.validation_scores_, est.best_validation_score_, est.best_loss_ = None, None, np.inf
     est.n_iter_ = 0
+    est.loss_curve_ = getattr(est, "loss_curve_", [])  # L-BFGS has none, as in scikit-learn
 
 
 def _convergence(est: Any, run: Run, score: Callable[[], float] | None) -> Convergence:
@@ -289,7 +289,6 @@ def _finish_lbfgs(est: Any, loop: Loop) -> None:
     assert run.objective is not None
     est.n_iter_ = len(loop.history)
     est.loss_ = float(run.objective[0])
-    del est.loss_curve_  # scikit-learn has none for L-BFGS: history_ tells the losses
     limits = {None: f"max_iter={est.max_iter}", "max_evaluations": f"max_fun={est.max_fun}"}
     if est.stopped_ in limits:
         warnings.warn(

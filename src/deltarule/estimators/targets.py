@@ -136,6 +136,11 @@ class ClassTargets:
     def _grouped(self, name: str) -> str:
         return name if self.groups is None else f"{name}({','.join(map(str, self.groups))})"
 
+    def probabilities(self, P: Array) -> Array:
+        """The probability of every class, from outputs P (n, n_outputs); two columns if binary."""
+        binary = self.n_outputs == 1 and not self.multilabel
+        return np.hstack([1 - P, P]) if binary else P
+
     def log_probabilities(self, z: Array) -> Array:
         """log a_L (n, n_outputs) from scores z_L, finite where a_L itself would round to 0."""
         if self.multilabel:
