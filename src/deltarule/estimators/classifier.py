@@ -7,7 +7,6 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
@@ -16,10 +15,9 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from deltarule.engines import get_engine
 from deltarule.estimators.base import BaseMLP, goes_through_epochs
 from deltarule.estimators.context import fit_context
-from deltarule.estimators.inputs import checked, checked_both
+from deltarule.estimators.inputs import checked_both
 from deltarule.estimators.parameters import CONSTRAINTS
 from deltarule.estimators.targets import ClassTargets, all_classes_told
 from deltarule.losses import Loss
@@ -220,23 +218,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         For multilabel y the probability of each label; for multiclass-multioutput a list with one
         array (n, k_j) per output.
         """
-        output = self._outputs(X)
-        P = self._class_targets.probabilities(output)
+        P = self._outputs(X)
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - P, P])
         return P if self._class_targets.groups is None else self._class_targets.apart(P)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """The logarithm of `predict_proba`, finite even where the probability rounds to 0."""
-        check_is_fitted(self, "coefs_")
-        X, targets = checked(self, X), self._class_targets
-        logs = [
-            targets.log_probabilities(get_engine(self.engine, net).scores(net, X))
-            for net in self.networks_
-        ]
-        mean = logs[0] if len(logs) == 1 else logsumexp(logs, axis=0) - np.log(len(logs))
-        P = targets.probabilities(self._mean_output(X))
-        with np.errstate(divide="ignore"):  # the logarithm of 0 is not taken
-            mean = np.where(P > 0.5, np.log(P), mean)  # ties as predict_proba has them
-        return mean if self._class_targets.groups is None else self._class_targets.apart(mean)
+        """The logarithm of `predict_proba`: -inf where the probability rounds to 0."""
+        P = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return [np.log(one) for one in P] if isinstance(P, list) else np.log(P)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose label (every label, where there are several) is right."""

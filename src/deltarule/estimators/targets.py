@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,  # scikit-learn's words for its errors
@@ -135,20 +134,6 @@ class ClassTargets:
 
     def _grouped(self, name: str) -> str:
         return name if self.groups is None else f"{name}({','.join(map(str, self.groups))})"
-
-    def probabilities(self, P: Array) -> Array:
-        """The probability of every class, from outputs P (n, n_outputs); two columns if binary."""
-        binary = self.n_outputs == 1 and not self.multilabel
-        return np.hstack([1 - P, P]) if binary else P
-
-    def log_probabilities(self, z: Array) -> Array:
-        """log a_L (n, n_outputs) from scores z_L, finite where a_L itself would round to 0."""
-        if self.multilabel:
-            return np.asarray(-np.logaddexp(np.zeros_like(z), -z))
-        if self.n_outputs == 1:
-            return np.asarray(-np.logaddexp(np.zeros_like(z), np.hstack([z, -z])))
-        parts = [z] if self.groups is None else self.apart(z)
-        return np.hstack([part - logsumexp(part, axis=1, keepdims=True) for part in parts])
 
 
 def all_classes_told(est: Any, y: Any, classes: Any) -> ClassTargets | None:
