@@ -267,7 +267,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             by_class = each[np.searchsorted(self.classes_, y)]
         else:
             by_class = compute_sample_weight(self.class_weight, y)
-        return by_class if weight is None else (weight * by_class).astype(weight.dtype)
+        return by_class if weight is None else weight * by_class
 
     def _smoothed(self, Y: Array) -> Array:
         if not self.label_smoothing:

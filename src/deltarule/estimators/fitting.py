@@ -50,6 +50,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     if weight is not None:
         weight = _check_sample_weight(weight, X, dtype=X.dtype)
     weight = est._weighted(y, weight, incremental)
+    weight = None if weight is None else weight.astype(X.dtype, copy=False)
     random = check_random_state(est.random_state)
     sizes = (X.shape[1], *hidden, Y.shape[1])
     if first:
