@@ -40,6 +40,8 @@ from deltarule.training import train
 
 if TYPE_CHECKING:
     from deltarule.estimators import MLPClassifier, MLPRegressor
+    from deltarule.exchange.sklearn import from_sklearn
+    from deltarule.exchange.torch import from_torch
     from deltarule.table_model import TableModel
 
 __version__ = "0.1.0"
@@ -83,6 +85,8 @@ __all__ = [
     "backward",
     "fold_biases",
     "forward",
+    "from_sklearn",
+    "from_torch",
     "get_num_threads",
     "load",
     "per_sample_gradients",
@@ -97,6 +101,8 @@ _LAZY = {  # where a name that needs slow imports is defined
     "MLPClassifier": "deltarule.estimators",
     "MLPRegressor": "deltarule.estimators",
     "TableModel": "deltarule.table_model",
+    "from_sklearn": "deltarule.exchange.sklearn",
+    "from_torch": "deltarule.exchange.torch",
 }
 
 
