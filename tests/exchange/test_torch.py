@@ -318,6 +318,21 @@ def test_folded_biases_and_networks_after_pickling_and_copying() -> None:
     np.testing.assert_array_equal(from_torch(loaded, "poisson").theta, net.theta)
 
 
+def test_softmax_by_groups() -> None:
+    net = dr.Network([4, 6, 5], "tanh", "cross_entropy(3,2)", rng=0)
+    X, _ = batch(net)
+    Y = np.hstack([np.eye(3)[np.arange(7) % 3], np.eye(2)[np.arange(7) % 2]])
+    module = to_torch(net)
+    np.testing.assert_allclose(outputs(module, X), net.predict(X), rtol=1e-12)
+    C, theta, _ = torch_gradients(net, module, ERRORS["cross_entropy"], X, Y)
+    ours = dr.backward(net, X, Y)
+    assert ours.loss == pytest.approx(C, rel=1e-12)
+    np.testing.assert_allclose(ours.theta, theta, rtol=1e-9, atol=1e-13)
+    back = from_torch(module, "cross_entropy(3,2)")
+    assert back.activations == net.activations
+    np.testing.assert_array_equal(back.theta, net.theta)
+
+
 def test_exp_does_not_overflow() -> None:
     net = dr.Network([1, 1], loss="poisson", dtype="float32", initializer=lambda *_: [[1.0]])
     X = np.float32([[1e4], [88.0]])

@@ -182,6 +182,9 @@ def _descent(theirs: Any, net: Network) -> Any:
         moments, done = ({"v": theirs.velocities} if mu else {}), 0
     else:
         return None
+    shapes = [np.asarray(one).shape for one in [*net.weights, *net.biases]]
+    if any([one.shape for one in moment] != shapes for moment in moments.values()):
+        return None  # of a network that was there before coefs_ were set by hand
     state = {"t": done} | {name: _flat(net, p[:L], p[L:]) for name, p in moments.items()}
     return Descent(rule, state, float(rate), plan, float(power_t), Schedule())
 
@@ -307,6 +310,11 @@ def _apart(net: Network, vector: Array) -> tuple[list[Array], list[Array]]:
     )
 
 
+def _weights_then_biases(net: Network, vector: Array) -> list[Array]:
+    W, b = _apart(net, vector)
+    return W + b
+
+
 def _sklearn_parameters(est: Any) -> dict[str, Any]:
     """The parameters of scikit-learn's estimator: est's, where it has them."""
     from sklearn.neural_network import MLPClassifier
@@ -349,14 +357,16 @@ def _sklearn_optimizer(descent: Any, net: Network, made: Any) -> Any:
 
     if descent is None or type(descent.rule) not in (SGD, Adam):
         return None
-    rule, state, params = descent.rule, descent.state, made.coefs_ + made.intercepts_
-    apart = {name: _apart(net, state[name]) for name in state if name != "t"}
-    moments = {name: W + b for name, (W, b) in apart.items()}
+    rule, params = descent.rule, made.coefs_ + made.intercepts_
+    state = {name: value for name, value in descent.state.items() if name != "t"}
+    if any(moment.shape != net.theta.shape for moment in state.values()):
+        return None  # of a network that was there before coefs_ were set by hand
+    moments = {name: _weights_then_biases(net, moment) for name, moment in state.items()}
     if type(rule) is Adam:
         adam = sklearn_optimizers.AdamOptimizer(
             params, rule.learning_rate, rule.beta_1, rule.beta_2, rule.epsilon
         )
-        adam.t, adam.ms, adam.vs = state["t"], moments["m"], moments["v"]
+        adam.t, adam.ms, adam.vs = descent.state["t"], moments["m"], moments["v"]
         return adam
     sgd = sklearn_optimizers.SGDOptimizer(
         params, rule.learning_rate, descent.plan, rule.momentum, rule.nesterov, descent.power_t
@@ -384,9 +394,10 @@ def _outputs_summed(est: Any) -> int:
 
 def _copy_losses(source: Any, made: Any, factor: float) -> None:
     for name in _LOSSES:
-        value = vars(source).get(name)
-        if value is not None:
-            scaled = [factor * one for one in value] if name == "loss_curve_" else factor * value
-            setattr(made, name, scaled)
-        elif name in vars(source):
-            setattr(made, name, None)
+        if name in vars(source):
+            value: Any = vars(source)[name]
+            if isinstance(value, list):
+                value = [float(factor * one) for one in value]
+            elif value is not None:
+                value = float(factor * value)
+            setattr(made, name, value)

@@ -51,8 +51,11 @@ _MODULES: Mapping[str, _Module] = {
     "softmax": _Module(
         "Softmax", written={"dim": -1}, admits=lambda m: m.dim in (-1, 1), needed="dim=-1"
     ),
-    "exp": _Module("Exp"),  # of torch_modules.py: torch.nn has none
+    # of torch_modules.py: torch.nn has none
+    "exp": _Module("Exp"),
+    "softmax by groups": _Module("GroupedSoftmax", parameter="sizes"),
 }
+_OWN = ("Exp", "GroupedSoftmax")
 _NAMES = {module.name: name for name, module in _MODULES.items()}
 _ADVICE = {
     "LogSoftmax": "leave it off and take loss='cross_entropy': the network then gives the "
@@ -212,10 +215,10 @@ def _torch() -> Any:
 
 def _class(torch: Any, name: str) -> Any:
     """The class of a module by its name, None if there is none."""
-    if name == "Exp":
-        from deltarule.exchange.torch_modules import Exp  # needs torch as soon as it is imported
+    if name in _OWN:
+        from deltarule.exchange import torch_modules  # needs torch as soon as it is imported
 
-        return Exp
+        return getattr(torch_modules, name)
     return getattr(torch.nn, name, None)
 
 
@@ -301,19 +304,24 @@ def _activation(one: Any, kind: str, where: str) -> Activation:
         raise SpecError(f"{where}: {one} has no counterpart here, only {kind}({module.needed})")
     if not module.parameter:
         return get_activation(name)
+    value = getattr(one, module.parameter)
+    text = ",".join(map(str, value)) if name == "softmax by groups" else number(value)
     try:
-        return get_activation(f"{name}({number(getattr(one, module.parameter))})")
+        return get_activation(f"{name.split()[0]}({text})")
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from None
 
 
 def _module(torch: Any, f: Activation, l: int) -> Any:
-    name = f.name.split("(")[0]
+    name, _, text = f.name.rstrip(")").partition("(")
+    value: Any = f.parameter
+    if name == "softmax" and text:
+        name, value = "softmax by groups", [int(size) for size in text.split(",")]
     if not f.registered or name not in _MODULES:
         own = "" if f.registered else " of your own"
         raise SpecError(f"layer {l}: PyTorch has no module for the activation {f.name!r}{own}")
     module = _MODULES[name]
-    parameter = {module.parameter: f.parameter} if module.parameter else {}
+    parameter = {module.parameter: value} if module.parameter else {}
     return _class(torch, module.name)(**module.written, **parameter)
 
 
