@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 #: Heads of columns that hold names, not numbers.
-_NAMES = ("", "layer", "true", "predicted", "column", "encoded as", "name", "type", "shape")
+_NAMES = (
+    "",
+    "layer",
+    "true",
+    "predicted",
+    "column",
+    "encoded as",
+    "name",
+    "type",
+    "shape",
+    "parameters",
+)
 _PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -89,7 +100,7 @@ def label(name: object, limit: int = 30) -> str:
 def print_training(done: TableTraining) -> None:
     """Scores, confusions and gradient norms of a finished training."""
     model, history = done.model, done.history
-    out.print(_goal(model), soft_wrap=True)
+    out.print(goal_line(model), soft_wrap=True)
     out.print(f"{model.network!r}", soft_wrap=True)
     epochs = f"{len(history)} epoch{'s' * (len(history) != 1)}"
     best = f", best {history.best_epoch}" if history.best_epoch else ""
@@ -106,7 +117,7 @@ def print_training(done: TableTraining) -> None:
     out.print(table)
 
 
-def _goal(model: TableModel) -> str:
+def goal_line(model: TableModel) -> str:
     """What a model predicts, in one line."""
     goal = model.target
     kind = f"one of {len(goal.classes)} classes" if goal.task == "classify" else "a quantity"
@@ -157,7 +168,7 @@ def print_encoding(model: TableModel) -> None:
     """What a model predicts, and from which columns."""
     from deltarule.tabular import TextColumn  # Polars is slow to import
 
-    out.print(f"\n{_goal(model)}", soft_wrap=True)
+    out.print(f"\n{goal_line(model)}", soft_wrap=True)
     if model.target.task == "classify":
         out.print(f"classes: {_some(model.target.classes)}")
     table = plain_table("column", "encoded as")
