@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,18 @@ def test_a_module_as_people_write_it() -> None:
     wide = from_torch(module, "cross_entropy", dtype="float64")
     assert wide.dtype == np.float64
     np.testing.assert_array_equal(wide.theta, net.theta)
+
+
+def test_the_example_of_the_docs() -> None:
+    page = Path(__file__).parents[2] / "docs" / "exchange.md"
+    section = page.read_text(encoding="utf-8").partition("## PyTorch")[2]
+    seen: dict[str, Any] = {}
+    exec(section.partition("```python\n")[2].partition("```")[0], seen)
+    with torch.no_grad():
+        expected = seen["module"](seen["images"]).softmax(1)
+    np.testing.assert_allclose(seen["probabilities"], expected, rtol=1e-4, atol=1e-6)
+    assert seen["step"].loss == pytest.approx(seen["loss"].item(), rel=1e-5)
+    assert len(seen["scores"]) == 3
 
 
 def test_a_single_linear_and_a_module_that_is_used_twice() -> None:
