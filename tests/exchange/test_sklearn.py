@@ -94,7 +94,7 @@ def test_predictions_are_scikit_learns(kind: str, activation: str, dtype: str) -
     assert_same_answers(to_sklearn(made), est, X, y, **close)
 
 
-@pytest.mark.parametrize("kind", ["classes", "quantity"])
+@pytest.mark.parametrize("kind", ["binary", "quantity"])
 def test_every_parameter_and_attribute_comes_along(kind: str) -> None:
     params = {
         "hidden_layer_sizes": [7], "activation": "tanh", "solver": "sgd", "alpha": 0.3,
@@ -154,7 +154,7 @@ def test_there_and_back_and_there_again(kind: str, solver: str) -> None:
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("kind", ["labels", "counts", "quantity"])
+@pytest.mark.parametrize("kind", ["binary", "counts", "quantity"])
 def test_a_warm_start_goes_on_with_the_same_numbers(kind: str, early_stopping: bool) -> None:
     if kind not in KINDS:
         pytest.skip("this scikit-learn has no Poisson loss")
