@@ -38,7 +38,8 @@ def input_gradients(est: Any, X: Any, y: Any, output: int | None) -> Array:
 
 def per_sample_gradients(est: Any, X: Any, y: Any) -> Any:
     """See `BaseMLP.per_sample_gradients`."""
-    return of_each_sample(est.network_, _dense(est, X), est._encoded(y))
+    X = _dense(est, X)
+    return of_each_sample(est.network_, X, est._encoded(y))
 
 
 def _dense(est: Any, X: Any) -> Array:
