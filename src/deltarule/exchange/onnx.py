@@ -37,8 +37,8 @@ def to_onnx(model: Any, path: str | Path | None = None, *, dtype: str | None = N
     Returns
     -------
     onnx.ModelProto
-        Opset 17 (ai.onnx.ml 3), which ONNX Runtime has loaded since 1.12, checked by
-        `onnx.checker`. n is the number of rows:
+        Opset 17 (ai.onnx.ml 3), checked by `onnx.checker`; it runs on ONNX Runtime 1.18 and later.
+        n is the number of rows:
 
         - Network: input "X" (n, n_0), output "output" (n, n_L), the values a_L.
         - MLPClassifier: "X" (n, features) to "label" and "probabilities", as skl2onnx has them

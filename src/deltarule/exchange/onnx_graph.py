@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from deltarule.errors import SpecError
 
-#: Operators of 2022, so that every ONNX Runtime since 1.12 loads the files.
+#: Operators of 2022, so that runtimes of some years ago load the files too.
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 ML = "ai.onnx.ml"
 #: Protocol buffers end at 2 GiB; a little is left for all that is not weights.

@@ -47,12 +47,12 @@ def network_output(builder: Builder, net: Network, X: str, dtype: Dtype, prefix:
     """
     a = X
     for l, layer in enumerate(net.layers(), start=1):
-        W = builder.constant(_parameters(layer.W, l, dtype), f"{prefix}W_{l}")
-        if layer.b is None:
-            z = builder.node("MatMul", a, W)
-        else:
-            b = builder.constant(_parameters(layer.b, l, dtype), f"{prefix}b_{l}")
-            z = builder.node("Gemm", a, W, b)
+        given = [builder.constant(_parameters(layer.W, l, dtype), f"{prefix}W_{l}")]
+        if layer.b is not None:
+            given.append(builder.constant(_parameters(layer.b, l, dtype), f"{prefix}b_{l}"))
+        # Not MatMul where there is no bias: ONNX Runtime draws a factor beside it (selu's scale)
+        # into it as a float32, also in float64.
+        z = builder.node("Gemm", a, *given)
         builder.call(z, f"{prefix}z_{l}")
         a = _activation(builder, z, layer.f, l, dtype)
         if a != z:
@@ -162,7 +162,10 @@ def _erfc(v: _Values, x: str) -> str:
 
 
 def _silu(v: _Values, z: str, f: Activation) -> str:
-    return v.op("Mul", z, v.op("Sigmoid", z))
+    if v.single:
+        return v.op("Mul", z, v.op("Sigmoid", z))
+    # ONNX Runtime 1.18 fuses the product above into an operator that it has for float32 alone.
+    return v.op("Div", z, v.op("Add", v.op("Exp", v.op("Neg", z)), 1.0))
 
 
 def _softplus(v: _Values, z: str, f: Activation) -> str:
