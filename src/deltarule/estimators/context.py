@@ -18,6 +18,7 @@ except ImportError:  # before scikit-learn 1.9
         """Nothing: this scikit-learn has no callbacks."""
 
 
+CallbackSupport = CallbackSupportMixin
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
