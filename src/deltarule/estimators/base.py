@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from deltarule.estimators import ensemble, fitting, inspection
-from deltarule.estimators.context import CallbackSupport, fit_context
+from deltarule.estimators.context import CallbackSupportMixin, fit_context
 from deltarule.estimators.inputs import checked
 from deltarule.estimators.parameters import CONSTRAINTS, has_epochs
 from deltarule.network import Network
@@ -31,7 +31,7 @@ def goes_through_epochs(est: Any) -> bool:
     )
 
 
-class BaseMLP(CallbackSupport, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
+class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
     """What MLPClassifier and MLPRegressor share; use those."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 # Private to scikit-learn; it validates parameters and, from 1.9 on, tears callbacks down.
 from sklearn.base import _fit_context
 
 from deltarule.callbacks import Callback, Progress
+
+__all__ = ["CallbackSupportMixin", "Epochs", "epochs_for", "fit_context"]
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -18,7 +20,6 @@ except ImportError:  # before scikit-learn 1.9
         """Nothing: this scikit-learn has no callbacks."""
 
 
-CallbackSupport = CallbackSupportMixin
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -77,3 +78,32 @@ def epochs_for(
 ) -> list[Callback]:
     """An `Epochs` if scikit-learn has callbacks for this estimator."""
     return [Epochs(est, data, fitted)] if getattr(est, "_skl_callbacks", None) else []
+
+
+def told(X: Any, y: Any, weight: Any) -> dict[str, Any]:
+    """What callbacks hear of the data of a fit."""
+    return {"X": X, "y": y, "metadata": {} if weight is None else {"sample_weight": weight}}
+
+
+def tell_networks(
+    est: Any, data: dict[str, Any], results: Iterable[Any], finish: Callable[[], None]
+) -> None:
+    """Wait for the n_ensemble `results`, then `finish()`, while callbacks hear of it.
+
+    Each network is a subtask of the fit. Its epochs pass unheard: networks train side by side,
+    and a callback may be in one place only.
+    """
+    if not getattr(est, "_skl_callbacks", None):
+        list(results)
+        finish()
+        return
+    task = est._init_callback_context(max_subtasks=est.n_ensemble)
+    task.call_on_fit_task_begin(estimator=est, **data)
+    waiting = iter(results)
+    for k in range(est.n_ensemble):
+        network = task.subcontext(task_name=f"network {k + 1}")
+        network.call_on_fit_task_begin(estimator=est, **data)
+        next(waiting)
+        network.call_on_fit_task_end(estimator=est, **data)
+    finish()
+    task.call_on_fit_task_end(estimator=est, **data, reconstruction_attributes={})

@@ -10,6 +10,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 
+from deltarule.estimators.context import tell_networks, told
 from deltarule.interrupt import stop_on_ctrl_c
 from deltarule.threads import get_num_threads
 
@@ -38,7 +39,11 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
 
     jobs = get_num_threads() if est.n_jobs is None else effective_n_jobs(est.n_jobs)
     with stop_on_ctrl_c(stop), ThreadPoolExecutor(min(jobs, len(members))) as pool:
-        list(pool.map(run, members))
+        tell_networks(est, told(X, y, weight), pool.map(run, members), lambda: _show(est, members))
+
+
+def _show(est: Any, members: list[Any]) -> None:
+    """Give est the fitted attributes of the first member, and all of them to average."""
     for name, value in vars(members[0]).items():
         if name not in members[0].get_params(deep=False):
             setattr(est, name, value)

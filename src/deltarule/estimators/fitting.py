@@ -21,7 +21,7 @@ from deltarule.data import check_inputs, check_targets
 from deltarule.engines import Run, get_engine
 from deltarule.errors import DivergenceError, NonFiniteParametersError
 from deltarule.estimators import parameters
-from deltarule.estimators.context import epochs_for
+from deltarule.estimators.context import epochs_for, told
 from deltarule.estimators.convergence import Convergence, Descent, Rates
 from deltarule.estimators.validation import held_out
 from deltarule.history import History
@@ -44,7 +44,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
         raise ValueError(
             "partial_fit does not support early_stopping=True; give it validation_data instead"
         )
-    told = {"X": X, "y": y, "metadata": {} if weight is None else {"sample_weight": weight}}
+    data = told(X, y, weight)
     X, y = est._checked_data(X, y, first)
     Y = est._targets(y, first, incremental)
     if weight is not None:
@@ -66,7 +66,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     if in_epochs:
         _watch(est, score is not None, net)
         loop.callbacks.append(_convergence(est, loop.run, score))
-    loop.callbacks += epochs_for(est, told, lambda: _ready(est))
+    loop.callbacks += epochs_for(est, data, lambda: _ready(est))
     if "history_" not in vars(est) or not (incremental or est.warm_start):
         est.history_ = History()
     try:

@@ -106,7 +106,10 @@ class ClassTargets:
     def decode(self, P: Array) -> Any:
         """The label of each row, from outputs P (n, n_outputs)."""
         if self.groups is None:
-            return self.binarizers[0].inverse_transform(P.ravel() if P.shape[1] == 1 else P)
+            if self.multilabel or len(self.classes) == 1:
+                return self.binarizers[0].inverse_transform(P.ravel() if P.shape[1] == 1 else P)
+            # the same as inverse_transform, whose checks take longer than most predictions
+            return self.classes[P.argmax(axis=1) if P.shape[1] > 1 else (P[:, 0] > 0.5).astype(int)]
         columns = [
             known[part.argmax(axis=1)]
             for known, part in zip(self.classes, self.apart(P), strict=True)

@@ -1,0 +1,96 @@
+"""The smallest set of mistakes that explains someone's wrong numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deltarule.explain.judge import Judgement, Masks, agreement
+from deltarule.explain.mistakes import variants
+from deltarule.explain.step import Variant
+
+_BEAM = 12
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A set of mistakes, and how well it explains.
+
+    Attributes
+    ----------
+    variants : tuple of Variant
+    unexplained : int
+        Wrong numbers that it does not reproduce.
+    contradicted : int
+        Right numbers that would be wrong, had the author made these mistakes throughout.
+    explained : dict (quantity, layer) -> bool array
+        The wrong numbers that it reproduces.
+    """
+
+    variants: tuple[Variant, ...]
+    unexplained: int
+    contradicted: int
+    explained: Masks
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Smaller is better: all explained, by few mistakes, at odds with few right numbers."""
+        return self.unexplained, len(self.variants), self.contradicted
+
+
+def explain(judgement: Judgement, most: int = 2) -> list[Explanation]:
+    """The best explanations of the wrong numbers, equally good ones together; [] if there is none.
+
+    Parameters
+    ----------
+    judgement : Judgement
+    most : int, default 2
+        Mistakes in one explanation, at most.
+    """
+    wrong = sum(int(mask.sum()) for mask in judgement.wrong.values())
+    if not wrong:
+        return []
+    singles = [_evaluate(judgement, (one,)) for one in variants(judgement.problem)]
+    helpful = [one for one in singles if one.unexplained < wrong]
+    found = beam = sorted(helpful, key=_order)[:_BEAM]
+    for _ in range(1, most):
+        if not beam or beam[0].unexplained == 0:
+            break
+        beam = sorted(_extended(judgement, beam, helpful), key=_order)[:_BEAM]
+        found = sorted([*found, *beam], key=_order)
+    return [one for one in found if one.rank == found[0].rank] if found else []
+
+
+def _order(one: Explanation) -> tuple[int, int, int, int]:
+    # of equals, the one in a single layer first
+    return (*one.rank, sum(variant.layer is None for variant in one.variants))
+
+
+def _evaluate(judgement: Judgement, chosen: tuple[Variant, ...]) -> Explanation:
+    own, apart = agreement(judgement, chosen)
+    explained = {at: mask & (own[at] | apart[at]) for at, mask in judgement.wrong.items()}
+    unexplained = sum(int((mask & ~explained[at]).sum()) for at, mask in judgement.wrong.items())
+    contradicted = sum(int((mask & ~own[at]).sum()) for at, mask in judgement.right.items())
+    return Explanation(chosen, unexplained, contradicted, explained)
+
+
+def _extended(
+    judgement: Judgement, beam: Sequence[Explanation], helpful: Sequence[Explanation]
+) -> list[Explanation]:
+    """Each of the beam with one more mistake that explains something which it does not."""
+    seen: set[frozenset[object]] = set()
+    result = []
+    for base in beam:
+        for other in helpful:
+            more = other.variants[0]
+            chosen = (*base.variants, more)
+            key = frozenset(one.identity for one in chosen)
+            if len(key) < len(chosen) or key in seen or not _adds(base, other):
+                continue
+            seen.add(key)
+            result.append(_evaluate(judgement, chosen))
+    return result
+
+
+def _adds(base: Explanation, other: Explanation) -> bool:
+    return any((mask & ~base.explained[at]).any() for at, mask in other.explained.items())
