@@ -45,8 +45,8 @@ def export_estimator(est: MLPClassifier | MLPRegressor, dtype: Dtype | None) -> 
         label, p = classifier_nodes(graph, est, a_L, dtype, classes)
         label_shape, p_shape = classifier_shapes(est, None)
         graph.output(label, "label", label_dtype(est, classes), label_shape)
-        if p_shape is None:
-            graph.sequence_output(p, "probabilities", dtype)
+        if isinstance(p, list):
+            graph.sequence_output(graph.node("SequenceConstruct", *p), "probabilities", dtype)
             metadata["classes"] = json.dumps([one.tolist() for one in classes])
         else:
             graph.output(p, "probabilities", dtype, p_shape)
@@ -93,12 +93,10 @@ def label_dtype(est: MLPClassifier, classes: Any) -> Dtype:
     return (classes[0] if isinstance(classes, list) else classes).dtype  # type: ignore[no-any-return]  # arrays
 
 
-def classifier_shapes(
-    est: MLPClassifier, n: Dimension
-) -> tuple[list[Dimension], list[Dimension] | None]:
-    """Of "label" and "probabilities" for n rows; None for a sequence of arrays."""
+def classifier_shapes(est: MLPClassifier, n: Dimension) -> tuple[list[Dimension], list[Dimension]]:
+    """Of "label" and "probabilities" for n rows; of each part, if these are a sequence."""
     if isinstance(est.classes_, list):
-        return [n, len(est.classes_)], None
+        return [n, len(est.classes_)], [n, None]
     if multilabel(est):
         return [n, est.n_outputs_], [n, est.n_outputs_]
     return [n], [n, max(2, est.n_outputs_)]
@@ -106,10 +104,11 @@ def classifier_shapes(
 
 def classifier_nodes(
     builder: Builder, est: MLPClassifier, a_L: str, dtype: Dtype, classes: Any
-) -> tuple[str, str]:
+) -> tuple[str, str | list[str]]:
     """The label and the probabilities of each row, from a_L (n, n_outputs).
 
-    `classes` are those of `label_classes`; the shapes are those of `classifier_shapes`.
+    `classes` are those of `label_classes`; the shapes are those of `classifier_shapes`. For a y of
+    several columns the probabilities are a list, of which the caller makes a sequence.
     """
     if isinstance(classes, list):
         parts = split_columns(builder, a_L, [len(one) for one in classes])
@@ -118,7 +117,7 @@ def classifier_nodes(
             for one, part in zip(classes, parts, strict=True)
         ]
         label = builder.node("Concat", *columns, axis=1)
-        return label, builder.node("SequenceConstruct", *parts)
+        return label, parts
     if multilabel(est):
         return yes_or_no(builder, a_L, "Greater", dtype), a_L
     if est.n_outputs_ > 1:

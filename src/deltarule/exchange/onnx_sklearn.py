@@ -118,10 +118,9 @@ def _classifier_shapes(operator: Any) -> None:
     label, p = classifier_shapes(est, n)
     classes = _classes(operator.scope_inst, est)
     operator.outputs[0].set_type(_tensor(label_dtype(est, classes), label))
-    if p is None:
-        operator.outputs[1].set_type(SequenceType(_tensor(_dtype(operator), [n, None])))
-    else:
-        operator.outputs[1].set_type(_tensor(_dtype(operator), p))
+    each = _tensor(_dtype(operator), p)
+    several = isinstance(est.classes_, list)
+    operator.outputs[1].set_type(SequenceType(each) if several else each)
 
 
 def _regressor_shapes(operator: Any) -> None:
@@ -143,7 +142,8 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     a_L = _outputs(builder, operator)
     made = classifier_nodes(builder, est, a_L, _dtype(operator), _classes(scope, est))
     for value, output in zip(made, operator.outputs, strict=True):
-        container.add_node("Identity", value, output.full_name)
+        op = "SequenceConstruct" if isinstance(value, list) else "Identity"
+        container.add_node(op, value, output.full_name)
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
