@@ -122,6 +122,16 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
     def _train(
         self, X: Any, y: Any, weight: Any, validation: Any, *, incremental: bool = False
     ) -> Self:
+        fitted = len(vars(self).get("estimators_", [self]))
+        if (
+            "coefs_" in vars(self)
+            and (self.warm_start or incremental)
+            and fitted != self.n_ensemble
+        ):
+            raise ValueError(
+                f"n_ensemble={self.n_ensemble}, but the networks fitted are {fitted}: their number "
+                "stays in partial_fit and with warm_start=True"
+            )
         if self.n_ensemble > 1:
             ensemble.train(self, X, y, weight, validation, incremental)
         else:

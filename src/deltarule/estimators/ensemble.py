@@ -21,13 +21,8 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     The first has est's own random_state, so that it is what n_ensemble=1 gives; its fitted
     attributes are those that est shows.
     """
-    first = "estimators_" not in vars(est) or not (est.warm_start or incremental)
-    if not first and len(est.estimators_) != est.n_ensemble:
-        raise ValueError(
-            f"n_ensemble={est.n_ensemble}, but {len(est.estimators_)} networks are fitted; their "
-            "number stays in partial_fit and with warm_start=True"
-        )
-    members = _members(est) if first else est.estimators_
+    first = "coefs_" not in vars(est) or not (est.warm_start or incremental)
+    members = _members(est) if first else _members_so_far(est)
     stop = np.zeros(1, dtype=np.uint8)
     method = "partial_fit" if incremental else "fit"
     known = {"classes": est.classes_} if incremental and "classes_" in vars(est) else {}
@@ -54,5 +49,18 @@ def _members(est: Any) -> list[Any]:
     # a copy, so that the first member draws what a single network would
     random = check_random_state(copy.deepcopy(est.random_state))
     seeds = [est.random_state, *random.randint(2**31, size=est.n_ensemble - 1).tolist()]
-    params = est.get_params(deep=False)
-    return [type(est)(**params | {"n_ensemble": 1, "random_state": seed}) for seed in seeds]
+    return [type(est)(**_params_of_one(est, seed)) for seed in seeds]
+
+
+def _members_so_far(est: Any) -> list[Any]:
+    """Those of the fit before, with the parameters that est has now."""
+    first, *others = est.estimators_
+    first.set_params(**_params_of_one(est, est.random_state))
+    for member in others:
+        member.set_params(**_params_of_one(est, member.random_state))
+    return [first, *others]
+
+
+def _params_of_one(est: Any, seed: Any) -> dict[str, Any]:
+    params: dict[str, Any] = est.get_params(deep=False)
+    return params | {"n_ensemble": 1, "random_state": seed}

@@ -120,7 +120,10 @@ def _start(est: Any, sizes: tuple[int, ...], dtype: Any, random: np.random.Rando
     est.out_activation_ = "logistic" if output == "sigmoid" else output
     est.n_iter_ = est.t_ = 0
     est._no_improvement_count = 0
-    for name in ("loss_curve_", "best_loss_", "validation_scores_", "_best_theta", "_optimizer"):
+    for name in (
+        *("loss_curve_", "best_loss_", "validation_scores_"),
+        *("_best_theta", "_optimizer", "estimators_"),
+    ):
         vars(est).pop(name, None)  # of an earlier fit
 
 
