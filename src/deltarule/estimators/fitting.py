@@ -73,6 +73,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
         loop.run_all()
     except DivergenceError as error:
         _diverged(est, error, score)
+        loop.history.stopped = "diverged"
     finally:
         est.history_.extend(loop.history)
     _finish(est, loop, score, incremental)
@@ -255,6 +256,7 @@ def _diverged(est: Any, error: DivergenceError, score: Callable[[], float] | Non
     """Keep what early stopping has found before; otherwise say what happened and where."""
     if score is not None and np.isfinite(est.best_validation_score_):
         est.validation_scores_.append(float("nan"))
+        est.loss_curve_.append(float("nan"))
         est.n_iter_ += 1
         warnings.warn(f"Training diverged, the best epoch is kept: {error}", ConvergenceWarning, 2)
         return
