@@ -1,0 +1,419 @@
+"""Solvers, schedules, early stopping, callbacks, divergence and ensembles of the estimators."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from estimator_cases import (
+    CLASSIFICATION,
+    DATA,
+    FEATURES,
+    REGRESSION,
+    WEIGHT,
+    N,
+    pair,
+    quiet,
+    theta,
+)
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error, r2_score
+
+import deltarule as dr
+
+TASKS = [*CLASSIFICATION, *REGRESSION]
+QUICK: dict[str, Any] = {"hidden_layer_sizes": (6,), "max_iter": 6, "random_state": 0}
+HELD = {
+    task: (X[:20] + 0.3 * np.random.default_rng(5).normal(size=(20, FEATURES)), y[:20])
+    for task, (X, y) in DATA.items()
+}
+HELD["multilabel"] = HELD["multilabel"][0].round(), HELD["multilabel"][1]
+
+
+def fitted(task: str, *, validation: Any = None, weight: Any = None, **options: Any) -> Any:
+    ours = pair(task)[0].set_params(**QUICK | options)
+    return quiet(ours.fit, *DATA[task], sample_weight=weight, validation_data=validation)
+
+
+# -- solvers and schedules -------------------------------------------------------------------------
+
+SOLVERS: dict[str, tuple[Any, dict[str, Any], dr.optimizers.Optimizer]] = {
+    # what the estimator is given; the same for dr.train
+    "adamw": ("adamw", {"beta_1": 0.8}, dr.AdamW(0.01, beta_1=0.8)),
+    "rmsprop": ("rmsprop", {"epsilon": 1e-4}, dr.RMSprop(0.01, epsilon=1e-4)),
+    "adagrad": ("adagrad", {"epsilon": 1e-4}, dr.Adagrad(0.01, epsilon=1e-4)),
+    "sgd": ("sgd", {"momentum": 0.5}, dr.SGD(0.01, momentum=0.5, nesterov=True)),
+    "a record": (dr.Adam(0.05, beta_2=0.99), {}, dr.Adam(0.05, beta_2=0.99)),
+    "a record of AdamW": (dr.AdamW(0.02, weight_decay=0.3), {}, dr.AdamW(0.02, weight_decay=0.3)),
+    "a record of L-BFGS": (dr.LBFGS(memory=3), {}, dr.LBFGS(memory=3)),
+}
+SCHEDULES: dict[str, tuple[Any, Any]] = {
+    "constant": ("constant", None),
+    "step": (dr.Step(every=2, gamma=0.5), dr.Step(every=2, gamma=0.5)),
+    "cosine": ("cosine", "cosine"),
+    "one_cycle": ("one_cycle", "one_cycle"),
+    "warmup": ("warmup", "warmup"),
+    "function": (lambda epoch: 1 / (1 + epoch), lambda epoch: 1 / (1 + epoch)),
+}
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_training_is_that_of_the_core(solver: str, schedule: str, task: str) -> None:
+    """dr.train, from the same start, takes the same steps."""
+    given, options, rule = SOLVERS[solver]
+    if isinstance(rule, dr.LBFGS) and schedule != "constant":
+        return  # refused: see test_errors.py
+    X, y = DATA[task]
+    common: dict[str, Any] = {"alpha": 0.0, "shuffle": False, "tol": 0.0}
+    net = fitted(task, solver=dr.SGD(1e-300), max_iter=1, **common).network_.copy()
+    ours = fitted(
+        task, solver=given, learning_rate=SCHEDULES[schedule][0], learning_rate_init=0.01,
+        batch_size="auto" if isinstance(rule, dr.LBFGS) else 20, **common | options,
+    )  # fmt: skip
+    history = dr.train(
+        net, X, y, epochs=6, optimizer=rule, schedule=SCHEDULES[schedule][1], shuffle=False,
+        batch_size="full" if isinstance(rule, dr.LBFGS) else 20, validation=None,
+    )  # fmt: skip
+    np.testing.assert_allclose(theta(ours), theta_of(net), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(ours.history_.loss, history.loss, rtol=1e-8)
+    np.testing.assert_allclose(ours.history_.learning_rate, history.learning_rate, rtol=1e-12)
+    assert len(ours.history_.gradient_norms) == len(ours.history_.seconds) == 6
+
+
+def theta_of(net: dr.Network) -> Any:
+    return np.concatenate([part.ravel() for part in [*net.weights, *net.biases]])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "warmup"])
+def test_a_schedule_goes_on_through_calls_of_partial_fit(schedule: str) -> None:
+    """max_iter calls are what it plans for."""
+    whole = fitted("regression", learning_rate=schedule, shuffle=False, tol=0.0)
+    parts = dr.MLPRegressor(**QUICK, learning_rate=schedule, shuffle=False)
+    for _ in range(6):
+        parts.partial_fit(*DATA["regression"])
+    np.testing.assert_allclose(parts.history_.learning_rate, whole.history_.learning_rate)
+    np.testing.assert_array_equal(theta(parts), theta(whole))
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_sgd_schedules_of_theirs_are_recorded(call: str) -> None:
+    ours = dr.MLPRegressor(**QUICK, solver="sgd", learning_rate="invscaling", power_t=0.3)
+    if call == "fit":
+        quiet(ours.fit, *DATA["regression"])
+    else:
+        for _ in range(6):
+            ours.partial_fit(*DATA["regression"])
+    seen = N * np.arange(6)
+    expected = np.where(seen == 0, 1.0, 1.0 / (seen + 1) ** 0.3) * 0.001
+    np.testing.assert_allclose(ours.history_.learning_rate, expected)
+
+
+# -- early stopping --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_validation_data_takes_the_place_of_a_split(task: str) -> None:
+    X_held, y_held = HELD[task]
+    ours = fitted(task, validation=(X_held, y_held), weight=WEIGHT)
+    plain = fitted(task, weight=WEIGHT)
+    np.testing.assert_array_equal(ours.loss_curve_, plain.loss_curve_)  # trained on all rows
+    scores = [fitted(task, weight=WEIGHT, max_iter=e + 1).score(X_held, y_held) for e in range(6)]
+    np.testing.assert_allclose(ours.validation_scores_, scores, rtol=1e-12)
+    assert ours.best_validation_score_ == max(ours.validation_scores_)
+    assert ours.score(X_held, y_held) == pytest.approx(ours.best_validation_score_)
+    best = fitted(task, weight=WEIGHT, max_iter=int(np.argmax(scores)) + 1)
+    np.testing.assert_array_equal(theta(ours), theta(best))
+    again = fitted(task, validation=(X_held, y_held), weight=WEIGHT, early_stopping=True)
+    np.testing.assert_array_equal(theta(again), theta(ours))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_validation_rows_may_have_weights(task: str) -> None:
+    X_held, y_held = HELD[task]
+    weight = np.r_[np.zeros(10), np.ones(10)]
+    ours = fitted(task, validation=(X_held, y_held, weight))
+    half = fitted(task, validation=(X_held[10:], y_held[10:]))
+    np.testing.assert_allclose(ours.validation_scores_, half.validation_scores_)
+
+
+def test_validation_data_may_be_frames() -> None:
+    X, y = DATA["text labels"]
+    names = list("vwxyz")
+    held = pd.DataFrame(HELD["text labels"][0], columns=names), pd.Series(HELD["text labels"][1])
+    ours = quiet(
+        dr.MLPClassifier(**QUICK).fit, pd.DataFrame(X, columns=names), y, validation_data=held
+    )
+    plain = fitted("text labels", validation=HELD["text labels"])
+    assert ours.validation_scores_ == plain.validation_scores_
+
+
+def test_training_stops_when_the_given_rows_say_so() -> None:
+    options: dict[str, Any] = {"max_iter": 400, "n_iter_no_change": 5, "learning_rate_init": 0.05}
+    ours = fitted("regression", validation=HELD["regression"], **options)
+    assert ours.n_iter_ < 400
+    assert ours.stopped_ == "early stopping"
+    best = int(np.argmax(ours.validation_scores_))
+    assert best < ours.n_iter_ - 5
+    assert ours.score(*HELD["regression"]) == pytest.approx(ours.best_validation_score_)
+
+
+@pytest.mark.parametrize("task", ["text labels", "regression"])
+def test_partial_fit_watches_given_rows(task: str) -> None:
+    """Call by call it is the same as fit; when patience ends, the best parameters are back."""
+    options: dict[str, Any] = {"n_iter_no_change": 3, "learning_rate_init": 0.05, "shuffle": False}
+    whole = fitted(task, validation=HELD[task], max_iter=300, **options)
+    parts = pair(task)[0].set_params(**QUICK | options)
+    known = {"classes": np.unique(DATA[task][1])} if task in CLASSIFICATION else {}
+    calls = 0
+    while getattr(parts, "stopped_", None) is None and calls < 300:
+        parts.partial_fit(*DATA[task], **known, validation_data=HELD[task])
+        calls += 1
+    assert whole.stopped_ == parts.stopped_ == "early stopping"
+    assert calls == whole.n_iter_
+    assert parts.validation_scores_ == whole.validation_scores_
+    np.testing.assert_array_equal(theta(parts), theta(whole))
+    parts.partial_fit(*DATA[task], validation_data=HELD[task])  # and it may go on
+    assert len(parts.validation_scores_) == calls + 1
+    assert parts.stopped_ is None
+
+
+def own_scorer(est: Any, X: Any, y: Any) -> float:
+    return -float(np.abs(est.predict(X) - y).max())
+
+
+SCORINGS: dict[str, tuple[str, Any, Any]] = {
+    "accuracy": ("multiclass", "accuracy", lambda est, X, y: accuracy_score(y, est.predict(X))),
+    "neg_log_loss": (
+        "text labels", "neg_log_loss", lambda est, X, y: -log_loss(y, est.predict_proba(X)),
+    ),
+    "r2": ("regression of 3", "r2", lambda est, X, y: r2_score(y, est.predict(X))),
+    "scorer": (
+        "counts", make_scorer(mean_absolute_error, greater_is_better=False),
+        lambda est, X, y: -mean_absolute_error(y, est.predict(X)),
+    ),
+    "function": ("regression", own_scorer, own_scorer),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scoring", SCORINGS)
+@pytest.mark.parametrize("how", ["split", "given"])
+def test_any_scorer_may_decide(scoring: str, how: str) -> None:
+    task, given, oracle = SCORINGS[scoring]
+    held = HELD[task] if how == "given" else None
+    ours = fitted(task, scoring=given, early_stopping=True, validation=held)
+    assert len(ours.validation_scores_) == 6
+    if held is not None:
+        scores = [oracle(fitted(task, max_iter=e + 1), *held) for e in range(6)]
+        np.testing.assert_allclose(ours.validation_scores_, scores, rtol=1e-12)
+    else:
+        other = fitted(task, early_stopping=True)
+        np.testing.assert_array_equal(ours.loss_curve_, other.loss_curve_)  # the same split
+    assert ours.best_validation_score_ == max(ours.validation_scores_)
+
+
+def test_a_scorer_sees_rows_without_complaints_about_names() -> None:
+    X, y = DATA["multiclass"]
+    frame = pd.DataFrame(X, columns=list("vwxyz"))
+    options: dict[str, Any] = {"early_stopping": True, "scoring": "neg_log_loss"}
+    ours = quiet(dr.MLPClassifier(**QUICK, **options).fit, frame, y)
+    assert list(ours.feature_names_in_) == list("vwxyz")
+
+
+# -- callbacks of the package ----------------------------------------------------------------------
+
+
+class Watcher(dr.Callback):
+    def __init__(self) -> None:
+        self.batches, self.epochs, self.calls = 0, [], []
+
+    def on_start(self, progress: dr.Progress) -> None:
+        self.calls.append("start")
+
+    def on_batch(self, progress: dr.Progress) -> None:
+        self.batches += 1
+
+    def on_epoch(self, progress: dr.Progress) -> None:
+        self.epochs.append((progress.epoch, progress.epochs, progress.net.theta.copy()))
+
+    def on_end(self, progress: dr.Progress) -> None:
+        self.calls.append("end")
+
+
+def test_callbacks_of_the_package() -> None:
+    watcher, seen = Watcher(), []
+    ours = fitted("multiclass", callbacks=[watcher, lambda p: seen.append(p.history.loss[-1])],
+                  batch_size=10)  # fmt: skip
+    assert watcher.calls == ["start", "end"]
+    assert watcher.batches == 6 * 7
+    assert [epoch for epoch, _, _ in watcher.epochs] == list(range(1, 7))
+    np.testing.assert_array_equal(watcher.epochs[-1][2], ours.network_.theta)
+    assert seen == ours.history_.loss
+    np.testing.assert_array_equal(theta(ours), theta(fitted("multiclass", batch_size=10)))
+
+
+def test_a_callback_may_stop_training() -> None:
+    def enough(progress: dr.Progress) -> None:
+        if progress.epoch == 3:
+            progress.stop("three are enough")
+
+    ours = pair("regression")[0].set_params(**QUICK, callbacks=enough)
+    ours.fit(*DATA["regression"])  # without a warning that max_iter is too low
+    assert ours.n_iter_ == 3
+    assert ours.stopped_ == "three are enough"
+
+
+# -- divergence ------------------------------------------------------------------------------------
+
+
+def test_divergence_says_where() -> None:
+    X, y = DATA["regression"]
+    huge = dr.MLPRegressor(**QUICK | {"max_iter": 50}, solver="sgd", learning_rate_init=10.0)
+    with pytest.raises(
+        ValueError, match=r"^Solver produced non-finite parameter weights"
+    ) as caught:
+        huge.fit(X, 1e3 * y)
+    error = caught.value
+    assert isinstance(error, dr.DivergenceError)
+    assert 1 <= error.epoch <= 50
+    assert error.batch == 1
+    assert error.layer in (1, 2)
+    assert len(error.history) == error.epoch - 1
+    for part in (f"epoch {error.epoch}", f"layer {error.layer}", "smaller learning rate"):
+        assert part in str(error)
+    assert "need to be preprocessed" in str(error)
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, ValueError)
+    assert (again.epoch, again.layer) == (error.epoch, error.layer)
+
+
+def test_divergence_leaves_the_last_good_network() -> None:
+    X, y = DATA["regression"]
+    huge = dr.MLPRegressor(**QUICK | {"max_iter": 50}, solver="sgd", learning_rate_init=10.0)
+    with pytest.raises(dr.DivergenceError):
+        huge.fit(X, 1e3 * y)
+    assert np.isfinite(theta(huge)).all()
+    assert np.isfinite(huge.predict(X)).all()
+
+
+def test_divergence_after_a_good_epoch_of_early_stopping() -> None:
+    """As in scikit-learn the best is kept; a warning says what happened."""
+    X, y = DATA["regression"]
+    est = dr.MLPRegressor(**QUICK | {"max_iter": 50}, solver="sgd", early_stopping=True)
+    est.set_params(learning_rate_init=5.0, activation="identity", n_iter_no_change=100)
+    with pytest.warns(ConvergenceWarning, match=r"diverged.* layer [12] ") as caught:
+        est.fit(X, 100 * y)
+    assert len(caught) == 1
+    assert est.stopped_ == est.history_.stopped == "diverged"
+    assert len(est.validation_scores_) == len(est.loss_curve_) == est.n_iter_ < 50
+    assert np.isnan(est.validation_scores_[-1])
+    assert np.isfinite(theta(est)).all()
+    assert est.best_validation_score_ == np.nanmax(est.validation_scores_)
+
+
+# -- ensembles -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_ensemble_is_the_mean_of_its_networks(task: str) -> None:
+    X = DATA[task][0]
+    ours, alone = fitted(task, n_ensemble=3), fitted(task)
+    assert len(ours.networks_) == 3
+    np.testing.assert_array_equal(theta(ours), theta(alone))  # the first is that of n_ensemble=1
+    np.testing.assert_array_equal(ours.networks_[0].theta, alone.network_.theta)
+    assert not np.allclose(ours.networks_[1].theta, ours.networks_[0].theta)
+    assert not np.allclose(ours.networks_[1].theta, ours.networks_[2].theta)
+    mean = np.mean([net.predict(X) for net in ours.networks_], axis=0)
+    if task in REGRESSION:
+        np.testing.assert_allclose(ours.predict(X), mean if mean.shape[1] > 1 else mean.ravel())
+    else:
+        P = ours.predict_proba(X)
+        np.testing.assert_allclose(P if task == "multilabel" else P[:, -mean.shape[1] :], mean)
+        np.testing.assert_allclose(ours.predict_log_proba(X), np.log(P))
+        if task == "multilabel":
+            np.testing.assert_array_equal(ours.predict(X), P > 0.5)
+        else:
+            np.testing.assert_array_equal(ours.predict(X), ours.classes_[P.argmax(axis=1)])
+    assert ours.n_iter_ == alone.n_iter_
+    assert ours.loss_curve_ == alone.loss_curve_
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True, "dropout": 0.2}])
+def test_the_number_of_threads_changes_nothing(task: str, options: dict[str, Any]) -> None:
+    X = DATA[task][0]
+    found = [fitted(task, n_ensemble=4, n_jobs=jobs, **options) for jobs in (None, 1, 2, -1)]
+    for one in found[1:]:
+        np.testing.assert_array_equal(one.predict(X), found[0].predict(X))
+    again = clone(found[0])
+    np.testing.assert_array_equal(quiet(again.fit, *DATA[task]).predict(X), found[0].predict(X))
+
+
+def test_an_ensemble_and_a_shared_stream() -> None:
+    """A RandomState gives its first network what it gives a single one."""
+    streams = [np.random.RandomState(4), np.random.RandomState(4)]
+    ours = fitted("regression", n_ensemble=2, random_state=streams[0])
+    np.testing.assert_array_equal(theta(ours), theta(fitted("regression", random_state=streams[1])))
+
+
+@pytest.mark.parametrize("task", ["text labels", "regression", "multilabel"])
+def test_an_ensemble_goes_on(task: str) -> None:
+    X, y = DATA[task]
+    known: dict[str, Any] = {}
+    if task in CLASSIFICATION:
+        known = {"classes": np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])}
+    ours, alone = (pair(task)[0].set_params(**QUICK, n_ensemble=k) for k in (2, 1))
+    for call in range(3):
+        for one in (ours, alone):
+            one.partial_fit(X, y, **known if call == 0 else {})
+    np.testing.assert_array_equal(theta(ours), theta(alone))
+    np.testing.assert_array_equal(ours.networks_[0].theta, alone.network_.theta)
+    assert ours.t_ == 3 * N
+
+
+def test_a_warm_ensemble_takes_new_parameters() -> None:
+    ours, alone = (fitted("regression", warm_start=True, max_iter=2, n_ensemble=k) for k in (2, 1))
+    for one in (ours, alone):
+        quiet(one.set_params(max_iter=5, learning_rate_init=0.05).fit, *DATA["regression"])
+    np.testing.assert_array_equal(theta(ours), theta(alone))
+    assert ours.n_iter_ == alone.n_iter_ == 5
+    assert len(ours.loss_curve_) == 7
+
+
+def test_an_ensemble_that_is_fitted_anew_as_one_network() -> None:
+    X, y = DATA["regression"]
+    ours = fitted("regression", n_ensemble=3)
+    quiet(ours.set_params(n_ensemble=1).fit, X, y)
+    np.testing.assert_array_equal(ours.predict(X), fitted("regression").predict(X))
+    assert len(ours.networks_) == 1
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (3, 2), (2, 1)])
+def test_the_number_of_networks_stays_while_training_goes_on(before: int, after: int) -> None:
+    ours = fitted("regression", n_ensemble=before).set_params(n_ensemble=after)
+    with pytest.raises(ValueError, match=f"n_ensemble={after}, but the networks fitted are"):
+        ours.partial_fit(*DATA["regression"])
+    with pytest.raises(ValueError, match="stays in partial_fit and with warm_start=True"):
+        ours.set_params(warm_start=True).fit(*DATA["regression"])
+    quiet(ours.set_params(warm_start=False).fit, *DATA["regression"])
+    assert len(ours.networks_) == after
+
+
+def test_one_diverging_network_is_an_error_of_the_ensemble() -> None:
+    X, y = DATA["regression"]
+    est = dr.MLPRegressor(**QUICK | {"max_iter": 50}, solver="sgd", learning_rate_init=10.0)
+    with pytest.raises(dr.DivergenceError, match="Solver produced non-finite"):
+        est.set_params(n_ensemble=2).fit(X, 1e3 * y)
+
+
+def test_warnings_of_an_ensemble_are_those_of_one() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        dr.MLPRegressor(**QUICK, n_ensemble=2, n_jobs=1).fit(*DATA["regression"])
+    assert {w.category for w in caught} == {ConvergenceWarning}
