@@ -180,6 +180,12 @@ def test_rare_unseen_and_missing_categories() -> None:
     assert "'x': 1 missing values, though none was missing in training" in encoded.notes[2]
 
 
+@pytest.mark.parametrize("name", ["n", "level", "class", "index", ""])
+def test_text_columns_of_any_name(name: str) -> None:
+    encoder = TableEncoder(min_count=1).fit(pl.DataFrame({name: ["a", "b"] * 5}))
+    assert encoder.feature_names == [f"{name}=a", f"{name}=b"]
+
+
 def test_at_most_max_categories_the_commonest() -> None:
     text = [f"c{i}" for i in range(20) for _ in range(20 - i)]
     encoder = TableEncoder(max_categories=3).fit(pl.DataFrame({"w": text}))

@@ -179,8 +179,9 @@ class TextColumn:
         """
         present = text.drop_nulls()
         flagged = present.len() < text.len()
-        counts = present.value_counts(name="n").sort(["n", text.name], descending=[True, False])
-        common = counts.filter(pl.col("n") >= min_count)[text.name][:max_categories]
+        counts = present.alias("level").value_counts(name="n")  # a column may itself be called n
+        counts = counts.sort(["n", "level"], descending=[True, False])
+        common = counts.filter(pl.col("n") >= min_count)["level"][:max_categories]
         if counts.height > 0.9 * present.len() and present.len() > 1:
             common = common[:0]
         if common.len() == 0 and not flagged:
