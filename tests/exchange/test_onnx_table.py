@@ -274,6 +274,23 @@ def test_any_table(frame: pl.DataFrame) -> None:
     np.testing.assert_allclose(found, encoder.transform(frame), rtol=1e-12, atol=1e-15)
 
 
+def test_columns_that_are_called_as_values_inside_are() -> None:
+    inside = ["Equal", "LabelEncoder", "Cast", "Concat", "IsNaN", "Gemm", "z_1", "a_1", "encoded"]
+    inside += ["W_1", "b_1", "levels", "constant", "label", "probabilities", "variable", "n", "X"]
+    cells = np.arange(40) % 3
+    frame = pl.DataFrame(
+        {
+            name: [f"c{i}" for i in np.roll(cells, j)] if j % 2 == 0 else np.roll(cells, j) / 7
+            for j, name in enumerate(inside)
+        }
+        | {"y": cells.astype(str)}
+    )
+    model = train_table(frame, "y", epochs=2, hidden=[4]).model
+    made = model.to_onnx()
+    assert {one["name"] for one in signature(made)[0]} == set(inside)
+    assert_same_answers(model, made, frame)
+
+
 @pytest.mark.parametrize("name", ["digits", "iris", "wine", "breast_cancer", "diabetes"])
 def test_real_tables_with_missing_and_unknown_cells(name: str, tmp_path: Path) -> None:
     done = train_table(name, "target", epochs=5, hidden=[16])

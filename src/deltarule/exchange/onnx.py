@@ -98,7 +98,7 @@ def table_inputs(model: TableModel, data: Any) -> dict[str, NDArray[Any]]:
         cells = frame[column.name]
         if isinstance(column, NumberColumn):
             inputs[column.name] = numbers(cells, column.kind)[:, None]
-        elif column.features:
+        else:
             text = as_text(cells).fill_null("").to_list()
             inputs[column.name] = np.array(text, dtype=object)[:, None]
     return inputs

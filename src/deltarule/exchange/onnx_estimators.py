@@ -90,7 +90,8 @@ def label_dtype(est: MLPClassifier, classes: Any) -> Dtype:
     """Of the output "label"; for a multilabel y that is 0 or 1, whatever names the labels have."""
     if multilabel(est):
         return np.dtype(np.int64)
-    return (classes[0] if isinstance(classes, list) else classes).dtype  # type: ignore[no-any-return]  # arrays
+    dtype: Dtype = (classes[0] if isinstance(classes, list) else classes).dtype
+    return dtype
 
 
 def classifier_shapes(est: MLPClassifier, n: Dimension) -> tuple[list[Dimension], list[Dimension]]:

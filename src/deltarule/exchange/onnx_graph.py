@@ -46,7 +46,8 @@ class Builder(Protocol):
 class Graph:
     """A `Builder` that becomes a model of its own.
 
-    Inputs are named as they are asked for; every other name gives way to those that are taken.
+    Inputs are named as they are asked for, and come first; every other name gives way to those
+    that are taken.
     """
 
     def __init__(self) -> None:
@@ -68,15 +69,18 @@ class Graph:
 
     def constant(self, values: NDArray[Any], name: str = "constant") -> str:
         """A constant tensor, or the same one again where it is a single number."""
-        key = (str(values.dtype), values.tobytes())
-        if values.ndim == 0 and key in self._scalars:
+        if values.ndim == 0:
+            key = (str(values.dtype), values.tobytes())
+            if key not in self._scalars:
+                self._scalars[key] = self._tensor(values, name)
             return self._scalars[key]
+        return self._tensor(values, name)
+
+    def _tensor(self, values: NDArray[Any], name: str) -> str:
         name = self._unique(name)
         self._bytes += values.nbytes
         if self._bytes < _MOST_BYTES:  # a model that is too large is refused when it is finished
             self._tensors.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        if values.ndim == 0:
-            self._scalars[key] = name
         return name
 
     def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:

@@ -76,19 +76,16 @@ def _encoded(graph: Graph, encoder: TableEncoder, dtype: Dtype) -> str:
     Columns of numbers that are treated alike go through the same nodes, so that a table of many
     columns needs few; the last node puts all in the order of the encoder.
     """
-    starts = np.cumsum([0, *(len(column.features) for column in encoder.columns)])
+    starts = np.cumsum([0, *(len(column.features) for column in encoder.columns)]).tolist()
+    inputs = [_input(graph, column) for column in encoder.columns]  # first, to keep their names
     plain: list[tuple[NumberColumn, str, int]] = []
     bent: list[tuple[NumberColumn, str, int]] = []
     parts: list[str] = []
     places: list[int] = []
-    for column, start in zip(encoder.columns, starts.tolist(), strict=False):
+    for column, value, start in zip(encoder.columns, inputs, starts, strict=False):
         if isinstance(column, NumberColumn):
-            doc = f"{_UNITS[column.kind]}; NaN where missing"
-            value = graph.input(column.name, _DOUBLE, [None, 1], doc)
             (bent if column.unit else plain).append((column, value, start))
-        elif column.features:
-            doc = f"text without surrounding blanks; {', '.join(map(repr, MISSING))} are missing"
-            value = graph.input(column.name, _TEXT, [None, 1], doc)
+        else:
             parts.append(_one_hot(graph, column, value, dtype))
             places += range(start, start + len(column.features))
     for group in (plain, bent):
@@ -101,6 +98,15 @@ def _encoded(graph: Graph, encoder: TableEncoder, dtype: Dtype) -> str:
     if not np.array_equal(order, np.arange(order.size)):
         X = graph.node("Gather", X, graph.constant(order.astype(np.int64), "order"), axis=1)
     return graph.call(X, "encoded")
+
+
+def _input(graph: Graph, column: NumberColumn | TextColumn) -> str:
+    if isinstance(column, NumberColumn):
+        doc = f"{_UNITS[column.kind]}; NaN where missing"
+        return graph.input(column.name, _DOUBLE, [None, 1], doc)
+    tokens = ", ".join(map(repr, MISSING))
+    doc = f"text without surrounding blanks; {tokens} are missing"
+    return graph.input(column.name, _TEXT, [None, 1], doc)
 
 
 def _one_hot(graph: Graph, column: TextColumn, value: str, dtype: Dtype) -> str:
@@ -124,7 +130,6 @@ def _numbers(
     graph: Graph, group: list[tuple[NumberColumn, str, int]], dtype: Dtype
 ) -> tuple[list[str], list[int]]:
     """Scaled values and flags of some columns of numbers, and their places in the encoding."""
-
     columns = [column for column, _, _ in group]
     x = group[0][1]
     if len(group) > 1:
