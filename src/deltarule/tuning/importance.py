@@ -47,7 +47,7 @@ def measure(trials: Sequence[Trial]) -> Importance | None:
     """
     by_number = {t.number: t for t in sorted(trials, key=lambda t: -t.rung) if t.number > 1}
     ended = [t for t in by_number.values() if t.rung == 0]
-    if len(ended) < _FEWEST:
+    if len(ended) < _FEWEST or len({t.score for t in ended}) == 1:
         return None
     from scipy.stats import rankdata  # slow to import, as the forest is
     from sklearn.ensemble import RandomForestRegressor
@@ -59,11 +59,16 @@ def measure(trials: Sequence[Trial]) -> Importance | None:
     y = rankdata([t.score for t in ended])
     said, drops = np.empty(len(y)), np.zeros(len(names))
     for train, held in KFold(5, shuffle=True, random_state=0).split(X):
-        forest = RandomForestRegressor(100, min_samples_leaf=2, random_state=0)
+        forest = RandomForestRegressor(50, min_samples_leaf=2, random_state=0)
         forest.fit(X[train], y[train])
         said[held] = forest.predict(X[held])
         found = permutation_importance(
-            forest, X[held], y[held], scoring="neg_mean_squared_error", random_state=0
+            forest,
+            X[held],
+            y[held],
+            scoring="neg_mean_squared_error",
+            n_repeats=3,
+            random_state=0,
         )
         drops += found.importances_mean * len(held)
     r2 = float(r2_score(y, said))

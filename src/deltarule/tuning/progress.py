@@ -16,7 +16,8 @@ from deltarule.tuning.study import Trial
 
 
 def new_bar(*, show: bool) -> RichProgress:
-    """A bar of one line with the time elapsed and left; nothing at all unless `show`."""
+    """A bar of one line with the time elapsed and left, in a terminal only."""
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     return RichProgress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -24,10 +25,10 @@ def new_bar(*, show: bool) -> RichProgress:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[now]}"),
-        console=Console(stderr=True, highlight=False, markup=False, emoji=False),
+        console=console,
         redirect_stdout=sys.stdout.isatty(),  # elsewhere stdout carries data: leave it alone
         transient=True,  # what counts stands in the lines above it
-        disable=not show,
+        disable=not (show and console.is_terminal),
     )
 
 

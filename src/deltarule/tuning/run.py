@@ -17,7 +17,7 @@ from deltarule.tuning.problem import Problem, TaskName
 from deltarule.tuning.progress import TuningProgress
 from deltarule.tuning.result import Tuning
 from deltarule.tuning.search import get_shares, next_job
-from deltarule.tuning.space import Configurations, Space
+from deltarule.tuning.space import Configurations, Parameters, Space
 from deltarule.tuning.study import FORMAT, VERSION, Job, Study, Trial, table_digest
 
 _TRIALS = 20
@@ -195,33 +195,36 @@ class _Search:
         """
         if self.resumed:
             shown.say(f"going on after {self.resumed} finished trainings of {self._study.path}")
-        while True:
-            job = next_job(self._search, self._study.record, last)
-            if job is None:
-                return "trials"
-            parameters = self._configurations.get(job.number)
-            if parameters is None:
-                return "space exhausted"
-            shown.begin(job.number)
-            try:
-                deadline = Deadline(self._deadline - self._owed())
-                trial, fits = self._problem.evaluate(
-                    job, parameters, self._shares[job.rung], [deadline, shown]
-                )
-                self._study.add(trial)
-            except (Cut, KeyboardInterrupt) as cut:
-                reason = cut.reason if isinstance(cut, Cut) else "interrupted"
-                if self._study.trials:
-                    return reason
-                if reason == "interrupted":
-                    raise KeyboardInterrupt from None
-                raise DeltaruleError(
-                    "the time budget ended before the first trial, the defaults, did: give more"
-                ) from None
-            best = max(self._study.trials, key=lambda trial: trial.rank)
-            shown.end(trial, best=trial is best and trial.failed is None)
-            if self._problem.is_split_once and not trial.failed:
-                self._keep(trial, best, fits[0].model)
+        try:
+            while (job := next_job(self._search, self._study.record, last)) is not None:
+                parameters = self._configurations.get(job.number)
+                if parameters is None:
+                    return "space exhausted"
+                shown.begin(job.number)
+                self._run(job, parameters, shown)
+            return "trials"
+        except (Cut, KeyboardInterrupt) as cut:
+            reason = cut.reason if isinstance(cut, Cut) else "interrupted"
+        if self._study.trials:
+            return reason
+        if reason == "interrupted":
+            raise KeyboardInterrupt
+        raise DeltaruleError(
+            "the time budget ended before the first trial, the defaults, did: give more"
+        )
+
+    def _run(self, job: Job, parameters: Parameters, shown: TuningProgress) -> None:
+        """One trial, recorded and shown. Raises Cut if it was ended before its time."""
+        callbacks = [Deadline(self._deadline - self._owed()), shown]
+        share = self._shares[job.rung]
+        trial, fits = self._problem.evaluate(job, parameters, share, callbacks)
+        self._study.add(trial)
+        best = max(self._study.trials, key=lambda trial: trial.rank)
+        shown.end(trial, best=trial is best and trial.failed is None)
+        if self._problem.is_split_once and not trial.failed:
+            self._models[trial.job] = fits[0].model
+            wanted = {one.job for one in (best, self.default) if one is not None}
+            self._models = {at: model for at, model in self._models.items() if at in wanted}
 
     def settle(self) -> tuple[Trial, TableModel]:
         """The best trial and its model.
@@ -256,12 +259,6 @@ class _Search:
             except Cut:
                 raise KeyboardInterrupt from None
         return self._models[trial.job]
-
-    def _keep(self, trial: Trial, best: Trial, model: TableModel) -> None:
-        """Of all models only those that are asked for at the end."""
-        wanted = {best.job} | ({self.default.job} if self.default else set())
-        self._models[trial.job] = model
-        self._models = {job: kept for job, kept in self._models.items() if job in wanted}
 
     def _owed(self) -> float:
         """The seconds that trainings after the search will take."""
