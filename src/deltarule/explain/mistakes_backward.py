@@ -131,16 +131,18 @@ def _twice(p: Problem) -> Iterator[Variant]:
 
 
 def _wrong_formula(p: Problem) -> Iterator[Variant]:
-    for l in _sloped(p):
-        f = p.net.activations[l - 1]
-        for text, slope in WRONG_SLOPES.get(f.name.partition("(")[0], {}).items():
+    kinds = {l: p.net.activations[l - 1].name.partition("(")[0] for l in _sloped(p)}
+    for kind in dict.fromkeys(kinds.values()):
+        for text, slope in WRONG_SLOPES.get(kind, {}).items():
 
             def wrong(s: Step, l: int, right: Approx, slope: Any = slope) -> Approx:
-                z = s.before.z[l]
-                parameter = s.f(l).parameter
-                return z.apply(lambda v: np.asarray(slope(v, s.f(l).f(v), parameter)) * 1.0)
+                f = s.f(l)
+                return s.before.z[l].apply(
+                    lambda v: np.asarray(slope(v, f.f(v), f.parameter)) * 1.0
+                )
 
-            yield once("wrong_slope_formula", "slope", l, wrong, formula=text)
+            alike = [l for l in kinds if kinds[l] == kind]
+            yield from in_layers("wrong_slope_formula", "slope", alike, wrong, formula=text)
 
 
 def _s(z: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from deltarule.explain.judge import Judgement, Masks, agreement
 from deltarule.explain.mistakes import variants
-from deltarule.explain.step import Variant
+from deltarule.explain.step import Problem, Variant
 
 _BEAM = 12
 
@@ -38,7 +38,7 @@ class Explanation:
         return self.unexplained, len(self.variants), self.contradicted
 
 
-def explain(judgement: Judgement, most: int = 2) -> list[Explanation]:
+def explain(judgement: Judgement, most: int = 2, *, thorough: bool = False) -> list[Explanation]:
     """The best explanations of the wrong numbers, equally good ones together; [] if there is none.
 
     Parameters
@@ -46,17 +46,21 @@ def explain(judgement: Judgement, most: int = 2) -> list[Explanation]:
     judgement : Judgement
     most : int, default 2
         Mistakes in one explanation, at most.
+    thorough : bool, default False
+        Combine with every mistake, also with those that explain nothing alone: needed where the
+        numbers between the mistakes and what they spoil are not claimed.
     """
     wrong = sum(int(mask.sum()) for mask in judgement.wrong.values())
     if not wrong:
         return []
-    singles = [_evaluate(judgement, (one,)) for one in variants(judgement.problem)]
+    singles = [evaluate(judgement, (one,)) for one in variants(judgement.problem)]
     helpful = [one for one in singles if one.unexplained < wrong]
     found = beam = sorted(helpful, key=_order)[:_BEAM]
     for _ in range(1, most):
         if not beam or beam[0].unexplained == 0:
             break
-        beam = sorted(_extended(judgement, beam, helpful), key=_order)[:_BEAM]
+        others = singles if thorough else helpful
+        beam = sorted(_extended(judgement, beam, others, thorough), key=_order)[:_BEAM]
         found = sorted([*found, *beam], key=_order)
     return [one for one in found if one.rank == found[0].rank] if found else []
 
@@ -66,7 +70,8 @@ def _order(one: Explanation) -> tuple[int, int, int, int]:
     return (*one.rank, sum(variant.layer is None for variant in one.variants))
 
 
-def _evaluate(judgement: Judgement, chosen: tuple[Variant, ...]) -> Explanation:
+def evaluate(judgement: Judgement, chosen: tuple[Variant, ...]) -> Explanation:
+    """How well a set of mistakes explains the wrong numbers."""
     own, apart = agreement(judgement, chosen)
     explained = {at: mask & (own[at] | apart[at]) for at, mask in judgement.wrong.items()}
     unexplained = sum(int((mask & ~explained[at]).sum()) for at, mask in judgement.wrong.items())
@@ -75,22 +80,32 @@ def _evaluate(judgement: Judgement, chosen: tuple[Variant, ...]) -> Explanation:
 
 
 def _extended(
-    judgement: Judgement, beam: Sequence[Explanation], helpful: Sequence[Explanation]
+    judgement: Judgement,
+    beam: Sequence[Explanation],
+    others: Sequence[Explanation],
+    thorough: bool,
 ) -> list[Explanation]:
-    """Each of the beam with one more mistake that explains something which it does not."""
+    """Each of the beam with one more mistake, that alone explains what it does not, or any."""
     seen: set[frozenset[object]] = set()
     result = []
     for base in beam:
-        for other in helpful:
+        for other in others:
             more = other.variants[0]
             chosen = (*base.variants, more)
             key = frozenset(one.identity for one in chosen)
-            if len(key) < len(chosen) or key in seen or not _adds(base, other):
+            if len(key) < len(chosen) or key in seen or not (thorough or _adds(base, other)):
                 continue
             seen.add(key)
-            result.append(_evaluate(judgement, chosen))
+            result.append(evaluate(judgement, chosen))
     return result
 
 
 def _adds(base: Explanation, other: Explanation) -> bool:
     return any((mask & ~base.explained[at]).any() for at, mask in other.explained.items())
+
+
+def same_in(problem: Problem, chosen: Sequence[Variant]) -> tuple[Variant, ...] | None:
+    """The same mistakes in another problem; None if one of them is not possible there."""
+    known = {one.identity: one for one in variants(problem)}
+    found = [known.get(one.identity) for one in chosen]
+    return None if None in found else tuple(one for one in found if one is not None)
