@@ -263,6 +263,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
                 "weights with sklearn.utils.class_weight.compute_class_weight and give a dict"
             )
         if self._class_targets.groups is None and not self._class_targets.multilabel:
+            if isinstance(self.class_weight, list):
+                raise ValueError(
+                    "class_weight as a list of dicts is for several outputs, and y has one: give "
+                    "a dict"
+                )
             each = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
             by_class = each[np.searchsorted(self.classes_, y)]
         else:

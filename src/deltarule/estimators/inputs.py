@@ -27,22 +27,25 @@ def checked_both(est: Any, X: Any, y: Any, *, reset: bool, y_numeric: bool) -> t
 
 def _validated(est: Any, X: Any, *y: Any, **options: Any) -> Any:
     try:
-        return validate_data(est, X, *y, accept_sparse="csr", order="C", **options)
+        with np.errstate(over="ignore"):  # too large for float32: refused below as infinite
+            return validate_data(est, X, *y, accept_sparse="csr", order="C", **options)
     except ValueError as error:
-        where = _place_of_bad_value(X) if "contains" in str(error) else ""
+        known = "contains" in str(error)
+        where = _place_of_bad_value(X, np.dtype(np.ravel(options["dtype"])[0])) if known else ""
         if not where:
             raise
         raise ValueError(f"{error}\n{where}") from None
 
 
-def _place_of_bad_value(X: Any) -> str:
-    """Where the first NaN or infinity of X stands, in words; "" if it cannot be told."""
+def _place_of_bad_value(X: Any, dtype: np.dtype[Any]) -> str:
+    """Where the first NaN or infinity (as `dtype`) of X stands; "" if it cannot be told."""
     rows = X.tocoo() if hasattr(X, "tocoo") else None
     try:
         values = np.asarray(X if rows is None else rows.data, dtype=np.float64)
     except (TypeError, ValueError):
         return ""
-    bad = np.argwhere(~np.isfinite(values))
+    with np.errstate(over="ignore"):
+        bad = np.argwhere(~np.isfinite(values.astype(dtype)))
     if not len(bad) or values.ndim > 2 or (rows is None and values.ndim != 2):
         return ""
     at = tuple(int(i) for i in bad[0])
@@ -50,5 +53,7 @@ def _place_of_bad_value(X: Any) -> str:
     names = getattr(X, "columns", None)
     name = "" if names is None else f" ({names[column]!r})"
     what = "NaN" if np.isnan(values[at]) else "infinity"
+    if np.isfinite(values[at]):
+        what = f"{values[at]:g}, too large for {dtype},"
     more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
     return f"First: {what} at row {row}, column {column}{name}, counted from 0{more}."
