@@ -378,6 +378,12 @@ def test_lbfgs_of_several_outputs_minimises_the_loss_it_reports() -> None:
     assert ours.loss_ == pytest.approx(0.5 * squares / N, rel=1e-7)
 
 
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_weights_of_0_and_below_are_taken_as_theirs(task: str) -> None:
+    weight = np.where(np.arange(N) % 7 == 0, -0.5, np.where(np.arange(N) % 5 == 0, 0.0, WEIGHT))
+    same(*fit_both(task, weight=weight, max_iter=3, random_state=0, batch_size=20), task)
+
+
 def test_momentum_may_be_1_as_theirs() -> None:
     parameters: dict[str, Any] = {"solver": "sgd", "momentum": 1.0, "max_iter": 4}
     ours, theirs = fit_both("binary", random_state=0, learning_rate_init=1e-3, **parameters)
