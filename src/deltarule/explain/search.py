@@ -50,9 +50,9 @@ def explain(judgement: Judgement, most: int = 2, *, thorough: bool = False) -> l
         Combine with every mistake, also with those that explain nothing alone: needed where the
         numbers between the mistakes and what they spoil are not claimed.
     """
-    wrong = sum(int(mask.sum()) for mask in judgement.wrong.values())
-    if not wrong:
+    if not any(mask.any() for mask in judgement.wrong.values()):
         return []
+    wrong = evaluate(judgement, ()).unexplained  # all, or a few less at the edge of rounding
     singles = [evaluate(judgement, (one,)) for one in variants(judgement.problem)]
     helpful = [one for one in singles if one.unexplained < wrong]
     found = beam = sorted(helpful, key=_order)[:_BEAM]
