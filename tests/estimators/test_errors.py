@@ -374,3 +374,6 @@ def test_questions_about_gradients_that_make_no_sense() -> None:
             call(sp.csr_array(X))
     with pytest.raises(ValueError, match="there are 67 samples"):
         est.per_sample_gradients(X, Y_CLASS[:-1])
+    for ask in (est.input_gradients, est.per_sample_gradients):
+        with pytest.raises(ValueError, match=r"`y` has classes not in `self\.classes_`"):
+            ask(X, Y_CLASS + 1)

@@ -280,6 +280,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return self._class_targets.smooth(Y, float(self.label_smoothing)).astype(Y.dtype)
 
     def _encoded(self, y: Any) -> Array:
+        self._class_targets.require_same_classes(y, exactly=False)
         return self._class_targets.encode(y).astype(self.network_.dtype)
 
     def _ends(self) -> tuple[Any, Any]:

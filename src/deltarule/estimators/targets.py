@@ -48,8 +48,8 @@ class ClassTargets:
 
     def __init__(self, y: Any, *, apart: bool = False) -> None:
         self.groups: list[int] | None = None
-        if apart or type_of_target(y, input_name="y") == "multiclass-multioutput":
-            columns = y if apart else list(np.asarray(y).T)
+        columns = y if apart else _columns(y)
+        if columns is not None:
             self.binarizers = [LabelBinarizer().fit(column) for column in columns]
             self.classes: Any = [one.classes_ for one in self.binarizers]
             self.groups = [len(one) for one in self.classes]
@@ -68,7 +68,7 @@ class ClassTargets:
     def require_same_classes(self, y: Any, *, exactly: bool) -> None:
         """Raise ValueError if y has classes that are not known, or, if `exactly`, lacks one."""
         for j, binarizer in enumerate(self.binarizers):
-            column = y if self.groups is None else np.asarray(y)[:, j]
+            column = y if self.groups is None else _column(y, j)
             known, found = binarizer.classes_, unique_labels(column)
             where = "" if self.groups is None else f" in column {j}"
             if exactly and set(found) != set(known):
@@ -86,13 +86,8 @@ class ClassTargets:
         """y as (n, n_outputs) of 0 and 1, bool."""
         if self.groups is None:
             return np.asarray(self.binarizers[0].transform(y)).astype(bool)
-        columns = np.asarray(y)
-        return np.hstack(
-            [
-                columns[:, j, None] == binarizer.classes_[None, :]
-                for j, binarizer in enumerate(self.binarizers)
-            ]
-        )
+        known = [one.classes_ for one in self.binarizers]
+        return np.hstack([_column(y, j)[:, None] == classes for j, classes in enumerate(known)])
 
     def smooth(self, Y: Array, amount: float) -> Array:
         """Y (n, n_outputs) with the share `amount` of each target spread over all its classes."""
@@ -114,7 +109,8 @@ class ClassTargets:
             known[part.argmax(axis=1)]
             for known, part in zip(self.classes, self.apart(P), strict=True)
         ]
-        return np.column_stack(columns)
+        mixed = len({column.dtype.kind for column in columns}) > 1  # text keeps to its column
+        return np.column_stack([c.astype(object) for c in columns] if mixed else columns)
 
     def apart(self, P: Array) -> list[Array]:
         """The columns (n, k_j) of P that belong to each output of a multiclass-multioutput y."""
@@ -137,6 +133,27 @@ class ClassTargets:
 
     def _grouped(self, name: str) -> str:
         return name if self.groups is None else f"{name}({','.join(map(str, self.groups))})"
+
+
+def _columns(y: Any) -> list[Any] | None:
+    """The columns of a multiclass-multioutput y, each of its own kind; None for the others."""
+    array = np.asarray(y)
+    if array.dtype == object and array.ndim == 2 and array.shape[1] > 1:
+        columns = [_column(array, j) for j in range(array.shape[1])]
+        if any(column.dtype.kind not in "biuf" for column in columns):
+            return columns
+        y = array = np.column_stack(columns)
+    return list(array.T) if type_of_target(y, input_name="y") == "multiclass-multioutput" else None
+
+
+def _column(y: Any, j: int) -> Any:
+    """Column j of y as an array of its own kind: a frame may hold text beside numbers."""
+    column = np.asarray(y)[:, j]
+    if column.dtype != object:
+        return column
+    if len({isinstance(label, str) for label in column}) > 1:
+        raise ValueError(f"y holds text and other labels in column {j}: make all of them text")
+    return np.array(column.tolist())
 
 
 def all_classes_told(est: Any, y: Any, classes: Any) -> ClassTargets | None:
