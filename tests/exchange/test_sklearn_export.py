@@ -161,6 +161,10 @@ def test_estimators_that_would_predict_otherwise_are_refused() -> None:
         quietly(MLPRegressor(n_ensemble=2, max_iter=2), X, X[:, 0]).estimators_[1].to_sklearn(),
         SklearnRegressor,
     )
+
+
+def test_several_multiclass_outputs_are_refused() -> None:
+    X, _ = data("classes")
     several = quietly(MLPClassifier((3,), max_iter=2), X, np.arange(120).reshape(60, 2) % 3)
     with pytest.raises(dr.SpecError, match="several multiclass outputs"):
         several.to_sklearn()
