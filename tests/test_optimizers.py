@@ -238,7 +238,7 @@ def test_names_and_rates() -> None:
         (lambda: SGD(math.inf), "got inf"),
         (lambda: SGD("0.1"), "got '0.1'"),
         (lambda: SGD(True), "got True"),
-        (lambda: SGD(momentum=1), "momentum must be a number in [0, 1), got 1"),
+        (lambda: SGD(momentum=1.1), "momentum must be a number in [0, 1], got 1.1"),
         (lambda: SGD(momentum=None), "got None"),
         (lambda: SGD(nesterov=True), "nesterov=True needs momentum > 0"),
         (lambda: Adagrad(epsilon=0), "Adagrad: epsilon must be"),

@@ -50,7 +50,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float, default 0.01
-    momentum : float in [0, 1), default 0
+    momentum : float in [0, 1], default 0
     nesterov : bool, default False
     """
 
@@ -61,7 +61,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         options.positive(self, learning_rate=self.learning_rate)
-        options.fraction(self, momentum=self.momentum)
+        options.share(self, momentum=self.momentum)
         if self.nesterov and not self.momentum:
             raise SpecError("SGD: nesterov=True needs momentum > 0")
 

@@ -27,6 +27,11 @@ def fraction(owner: object, **values: Any) -> None:
     _require(owner, "a number in [0, 1)", numbers.Real, 0, 1, values)
 
 
+def share(owner: object, **values: Any) -> None:
+    """Raise SpecError unless each value is a number in [0, 1]."""
+    _require(owner, "a number in [0, 1]", numbers.Real, 0, math.nextafter(1, 2), values)
+
+
 def between_0_and_1(owner: object, **values: Any) -> None:
     """Raise SpecError unless each value lies between 0 and 1, both excluded."""
     _require(owner, "between 0 and 1", numbers.Real, math.ulp(0.0), 1, values)
