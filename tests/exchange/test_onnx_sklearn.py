@@ -13,10 +13,13 @@ import pandas as pd
 import pytest
 import skl2onnx
 from onnx_oracle import assert_close, evaluate, run, runtime
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import deltarule as dr
@@ -133,6 +136,16 @@ def test_weights_set_by_hand_are_exported() -> None:
     assert_close(run(to_onnx(est), {"X": X})[0], est.predict(X)[:, None], "float64")
 
 
+@pytest.mark.parametrize("kind", ["binary", "text", "multilabel"])
+def test_a_tie_falls_as_in_predict(kind: str) -> None:
+    est = classifier(max_iter=1).fit(X, TARGETS[kind])
+    est.coefs_ = [0 * W for W in est.coefs_]
+    est.intercepts_ = [0 * b for b in est.intercepts_]
+    label, p = run(to_onnx(est), {"X": X})
+    assert np.ptp(p) == 0
+    assert label.tolist() == est.predict(X).tolist()
+
+
 def test_what_the_file_says() -> None:
     frame = pd.DataFrame(X, columns=list("abcd"))
     made = to_onnx(classifier(n_ensemble=2, max_iter=1).fit(frame, NAMES[Y]))
@@ -246,13 +259,22 @@ def test_whole_numbers_as_inputs() -> None:
     assert label.dtype == np.int64
 
 
-def test_the_winner_of_a_search() -> None:
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda mlp: GridSearchCV(
+            make_pipeline(StandardScaler(), mlp), {"mlpclassifier__alpha": [1e-4, 1]}, cv=2
+        ),
+        lambda mlp: StackingClassifier([("mlp", mlp), ("other", LogisticRegression())], cv=2),
+        lambda mlp: BaggingClassifier(mlp, 2, random_state=0),
+        lambda mlp: CalibratedClassifierCV(mlp, cv=2),
+    ],
+    ids=["search", "stack", "bag", "calibrated"],
+)
+def test_inside_other_estimators(around: Any) -> None:
     rows = X.astype(np.float32)
-    pipe = Pipeline([("scale", StandardScaler()), ("mlp", classifier())])
-    search = GridSearchCV(pipe, {"mlp__alpha": [1e-4, 1.0]}, cv=2).fit(rows, NAMES[Y])
-    best = search.best_estimator_
-    outputs = run(convert(best, rows, zipmap=False), {"X": rows})
-    assert_same_answers(search, outputs, rows, "float32")
+    est = around(classifier()).fit(rows, Y)
+    assert_same_answers(est, run(convert(est, rows, zipmap=False), {"X": rows}), rows, "float32")
 
 
 def test_classes_that_skl2onnx_cannot_write() -> None:

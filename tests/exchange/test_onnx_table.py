@@ -161,6 +161,16 @@ def test_labels_have_the_type_of_the_classes(
     assert p == {"name": "probabilities", "type": "float", "shape": [None, classes]}
 
 
+def test_a_tie_falls_as_in_predict(mixed: pl.DataFrame) -> None:
+    for target in ("word class", "text class"):
+        frame = mixed.select("x", target)
+        model = train_table(frame, target, epochs=1, hidden=[2]).model
+        model.network.theta = np.zeros(model.network.theta.size)
+        label, p = run(model.to_onnx(), table_inputs(model, frame))
+        assert np.ptp(p) == 0
+        assert label.tolist() == model.predict(frame).to_list()
+
+
 def test_one_input_per_column(trained: Callable[[str], TableModel]) -> None:
     model = trained("text class")
     made = model.to_onnx()
