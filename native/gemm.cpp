@@ -62,6 +62,7 @@ class Buffer {
 
 thread_local Buffer buffer_a;  // op(A) of the caller, shared with the workers of its dispatch
 thread_local Buffer buffer_b;  // the block of op(B) of the thread at work
+thread_local Buffer buffer_c;  // its block of C, where the caller keeps none
 
 template <class T>
 const KernelTable<T>& kernels() {
@@ -81,16 +82,17 @@ struct Product {
   const KernelTable<T>& table;
   bool trans_a, trans_b;
   int64_t m, n, k;
-  T alpha;
-  const T* a;
-  int64_t lda;
-  const T* b;
-  int64_t ldb;
-  T beta;
-  T* c;
-  int64_t ldc;
-  const Epilogue<T>* epilogue;
-  int64_t first_row;  // of this slice in the caller's C
+  T alpha = 1;
+  const T* a = nullptr;
+  int64_t lda = 0;
+  const T* b = nullptr;
+  int64_t ldb = 0;
+  T beta = 0;
+  T* c = nullptr;  // null: only the epilogue sees it
+  int64_t ldc = 0;
+  const Epilogue<T>* epilogue = nullptr;
+  int64_t first_row = 0;   // of this slice in the caller's C ...
+  int64_t first_part = 0;  // ... and of its tasks among all
 
   int wide = 0;            // tiles are 1 << wide vectors wide
   int64_t strip = 0;       // the same in columns
@@ -112,19 +114,14 @@ struct Product {
 
   // Of a copied strip of op(B); one vector more keeps strips out of each other's cache sets.
   int64_t strip_size(int64_t steps) const { return steps * strip + table.width; }
+  void plan();
+  int64_t tasks() const { return row_blocks * column_blocks; }
   void run(Pool& pool);
 
  private:
-  void plan();
   void copy_a(int64_t first, int64_t last) const;
   void copy_b_block(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const;
   void block(int64_t task) const;
-  void finish(int64_t i0, int64_t i1, int64_t j0, int64_t j1) const {
-    if (epilogue != nullptr) {
-      epilogue->tile(epilogue->context, c + i0 * ldc + j0, ldc, first_row + i0, j0, i1 - i0,
-                     j1 - j0);
-    }
-  }
 };
 
 // Rows whose distance is near a multiple of a page fall into one set of the L1 cache.
@@ -207,9 +204,13 @@ void Product<T>::block(int64_t task) const {
       copy_b ? buffer_b.get<T>(ceil_div(j1 - j0, strip) * strip_size(ceil_div(k, k_blocks)))
              : nullptr;
   const bool by_row = !trans_a && packed_a == nullptr;
+  const int64_t row0 = panel_row(first);
+  const int64_t out_ld = c == nullptr ? j1 - j0 : ldc;
+  T* const out = c == nullptr ? buffer_c.get<T>((panel_row(last) - row0) * out_ld)
+                              : c + row0 * ldc + j0;
 
   TileArgs<T> args{};
-  args.cs = ldc;
+  args.cs = out_ld;
   args.alpha = alpha;
   for (int64_t kb = 0; kb < k_blocks; ++kb) {
     const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
@@ -217,7 +218,7 @@ void Product<T>::block(int64_t task) const {
     args.beta = kb == 0 ? beta : T(1);
     if (copy_b) copy_b_block(copied, p0, p1, j0, j1);
     args.bs = copy_b ? strip : ldb;
-    int64_t finished = panel_row(first);
+    int64_t finished = row0;
     for (int64_t panel = first; panel < last; ++panel) {
       const int64_t i0 = panel_row(panel), i1 = panel_row(panel + 1), rows = i1 - i0;
       if (packed_a != nullptr) {
@@ -235,14 +236,16 @@ void Product<T>::block(int64_t task) const {
         const int64_t columns = std::min(j1 - j, static_cast<int64_t>(table.width) << log);
         args.b = copy_b ? copied + (j - j0) / strip * strip_size(args.k) + (j - j0) % strip
                         : b + p0 * ldb + j;
-        args.c = c + i0 * ldc + j;
+        args.c = out + (i0 - row0) * out_ld + j - j0;
         args.tail = static_cast<int>((columns - 1) % table.width + 1);
         (by_row ? table.by_row : table.by_step)[log][rows - 1](args);
         j += columns;
       }
-      if (kb + 1 == k_blocks &&
+      if (epilogue != nullptr && kb + 1 == k_blocks &&
           (panel + 1 == last || (i1 - finished) * (j1 - j0) >= kEpilogueElements)) {
-        finish(finished, i1, j0, j1);
+        epilogue->tile(epilogue->context,
+                       {out + (finished - row0) * out_ld, out_ld, first_row + finished, j0,
+                        i1 - finished, j1 - j0, first_part + task});
         finished = i1;
       }
     }
@@ -251,9 +254,7 @@ void Product<T>::block(int64_t task) const {
 
 template <class T>
 void Product<T>::run(Pool& pool) {
-  plan();
-  const int64_t tasks = row_blocks * column_blocks;
-  const bool parallel = tasks > 1 && m * n * k >= kParallelProducts;
+  const bool parallel = tasks() > 1 && m * n * k >= kParallelProducts;
   if (panels > 1 && n > 2 * strip && conflicts<T>(lda)) {
     packed_size = ceil_div(k, k_blocks) * panel_rows + table.width;
     packed_a = buffer_a.get<T>(k_blocks * panels * packed_size);
@@ -263,10 +264,19 @@ void Product<T>::run(Pool& pool) {
     });
   }
   if (parallel) {
-    pool.parallel_for(static_cast<int>(tasks), [&](int task) { block(task); });
+    pool.parallel_for(static_cast<int>(tasks()), [&](int task) { block(task); });
   } else {
-    for (int64_t task = 0; task < tasks; ++task) block(task);
+    for (int64_t task = 0; task < tasks(); ++task) block(task);
   }
+}
+
+// A slice of rows as it will be taken apart; where its matrices are is told later.
+template <class T>
+Product<T> slice(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) {
+  Product<T> product{.table = kernels<T>(), .trans_a = trans_a, .trans_b = trans_b, .m = m, .n = n,
+                     .k = k};
+  product.plan();
+  return product;
 }
 
 }  // namespace
@@ -277,25 +287,31 @@ void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t 
           const Epilogue<T>* epilogue) {
   if (m <= 0 || n <= 0) return;
   k = std::max<int64_t>(k, 0);
+  int64_t parts = 0;
   for (int64_t row = 0; row < m; row += kSliceRows) {
-    Product<T> product{.table = kernels<T>(),
-                       .trans_a = trans_a,
-                       .trans_b = trans_b,
-                       .m = std::min(m - row, kSliceRows),
-                       .n = n,
-                       .k = k,
-                       .alpha = alpha,
-                       .a = trans_a ? a + row : a + row * lda,
-                       .lda = lda,
-                       .b = b,
-                       .ldb = ldb,
-                       .beta = beta,
-                       .c = c + row * ldc,
-                       .ldc = ldc,
-                       .epilogue = epilogue,
-                       .first_row = row};
+    Product<T> product = slice<T>(trans_a, trans_b, std::min(m - row, kSliceRows), n, k);
+    product.alpha = alpha;
+    product.a = trans_a ? a + row : a + row * lda;
+    product.lda = lda;
+    product.b = b;
+    product.ldb = ldb;
+    product.beta = beta;
+    product.c = c == nullptr ? nullptr : c + row * ldc;
+    product.ldc = ldc;
+    product.epilogue = epilogue;
+    product.first_row = row;
+    product.first_part = parts;
     product.run(pool);
+    parts += product.tasks();
   }
+}
+
+template <class T>
+int64_t gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) {
+  int64_t parts = 0;
+  for (int64_t row = 0; row < m; row += kSliceRows)
+    parts += slice<T>(trans_a, trans_b, std::min(m - row, kSliceRows), n, k).tasks();
+  return parts;
 }
 
 template void gemm<float>(Pool&, bool, bool, int64_t, int64_t, int64_t, float, const float*,
@@ -304,5 +320,7 @@ template void gemm<float>(Pool&, bool, bool, int64_t, int64_t, int64_t, float, c
 template void gemm<double>(Pool&, bool, bool, int64_t, int64_t, int64_t, double, const double*,
                            int64_t, const double*, int64_t, double, double*, int64_t,
                            const Epilogue<double>*);
+template int64_t gemm_parts<float>(bool, bool, int64_t, int64_t, int64_t);
+template int64_t gemm_parts<double>(bool, bool, int64_t, int64_t, int64_t);
 
 }  // namespace deltarule

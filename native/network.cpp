@@ -29,6 +29,12 @@ void copy_block(const Layer<T>& layer, const T* from, int64_t from_ld, T* to, in
                 static_cast<std::size_t>(layer.out) * sizeof(T));
 }
 
+// The learning rate of step t (from 1) with the corrections of Adam's moments.
+double adam_rate(const OptimizerSpec& o, double rate, int64_t t) {
+  const double steps = static_cast<double>(t);
+  return rate * std::sqrt(1 - std::pow(o.beta_2, steps)) / (1 - std::pow(o.beta_1, steps));
+}
+
 }  // namespace
 
 std::uint64_t dropout_key(std::uint64_t seed, int64_t step, int layer) {
@@ -130,17 +136,25 @@ void Network<T>::store_parameters(const RunSpec<T>& run) {
   }
 }
 
+// Room for the gradients that a batch of `rows` keeps.
 template <class T>
-void Network<T>::need_gradients() {
+void Network<T>::need_gradients(Mode mode, int64_t rows) {
   Workspace<T>& s = *space_;
   int64_t total = 0;
-  for (std::size_t l = 1; l < layers_.size(); ++l) total += layers_[l].block_size();
-  if (s.grad.size() == 0) s.grad.reset(total);
+  for (std::size_t l = 1; l < layers_.size(); ++l)
+    if (!updates_by_tiles(layers_[l], mode, rows)) total += layers_[l].block_size();
+  if (s.grad.size() < total) s.grad.reset(total);
   int64_t at = 0;
   for (std::size_t l = 1; l < layers_.size(); ++l) {
+    if (updates_by_tiles(layers_[l], mode, rows)) continue;
     layers_[l].grad = s.grad.data() + at;
     at += layers_[l].block_size();
   }
+}
+
+template <class T>
+bool Network<T>::updates_by_tiles(const Layer<T>& layer, Mode mode, int64_t rows) const {
+  return mode == Mode::by_tiles && by_gemm(layer, rows);
 }
 
 template <class T>
@@ -156,7 +170,7 @@ double Network<T>::gradients(const T* theta, const Samples<T>& samples, const T*
   const FlushDenormals flush;
   begin_call(samples);
   load_parameters(theta, false, nullptr);
-  need_gradients();
+  need_gradients(Mode::gradient, samples.rows);
   double weight_sum = 0;
   for (int64_t i = 0; i < samples.rows; ++i)
     weight_sum += sample_weight ? double(sample_weight[i]) : 1.0;
@@ -167,7 +181,7 @@ double Network<T>::gradients(const T* theta, const Samples<T>& samples, const T*
     const int64_t rows = std::min(chunk_, samples.rows - start);
     std::iota(order.begin(), order.begin() + rows, start);
     const Batch batch{&samples, targets, sample_weight, order.data(), rows, 0, start, 0};
-    loss += forward_backward(batch, Mode::gradient, nullptr, T(share), start == 0);
+    loss += forward_backward(batch, {Mode::gradient, T(share), start == 0});
   }
   for (std::size_t l = 1; l < layers_.size(); ++l)
     copy_block(layers_[l], layers_[l].grad, layers_[l].ld, gradient + layers_[l].offset,
@@ -243,26 +257,35 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
       weight_sum += static_cast<double>(run.sample_weight[order[i]]);
   }
   const double share = weight_sum > 0 ? 1.0 / weight_sum : 0.0;
-  const bool direct = k > 0 && plain(run) && rows <= chunk_ && !sparse_;
+  const bool whole = rows <= chunk_ && !sparse_;
+  const bool direct = k > 0 && plain(run) && whole;
+  const bool by_tiles = whole && run.l1 == 0 && run.l2 == 0 && run.clip_norm == 0;
+  Goal goal{direct ? Mode::direct : by_tiles ? Mode::by_tiles : Mode::gradient,
+            T(direct ? -rate * share : share), true, &run};
+  if (!direct) {
+    need_gradients(goal.mode, rows);
+    goal.rate = rate;
+    goal.adam_rate = adam_rate(run.optimizer, rate, done_before + 1);
+    if (k == 0) {
+      result.gradient_norms.resize(layers_.size() - 1);
+      goal.norms = result.gradient_norms.data();
+    }
+  }
   double loss = 0;
-  if (!direct) need_gradients();
   for (int64_t start = 0; start < rows; start += chunk_) {
     Batch batch{
         &run.samples, run.targets, run.sample_weight, order + start, std::min(chunk_, rows - start),
         run.seed,     start,       done_before};
     if (direct && next_rows * spec_.sizes[0] <= kAhead)
       batch.ahead = {run.samples.dense, spec_.sizes[0], order + rows, next_rows};
-    if (direct)
-      loss += forward_backward(batch, Mode::direct, &run, T(-rate * share), true);
-    else
-      loss += forward_backward(batch, Mode::gradient, &run, T(share), start == 0);
+    goal.begins = start == 0;
+    loss += forward_backward(batch, goal);
     if (!std::isfinite(loss)) return false;
   }
   double penalty = 0;
   if (!direct) {
     if (run.l1 != 0 || run.l2 != 0) penalty = penalize(run, run.penalties_per_sample ? share : 1.0);
-    if (k == 0) result.gradient_norms.resize(layers_.size() - 1);
-    apply(run, rate, done_before + 1, k == 0 ? result.gradient_norms.data() : nullptr);
+    apply(run, goal, rows);
   }
   if (run.objective != nullptr) run.objective[k] = loss * share + penalty;
   result.loss_sum += loss;
@@ -320,27 +343,25 @@ double Network<T>::penalize(const RunSpec<T>& run, double scale) {
 
 // Norms, clipping and the optimizer, on the gradient of the batch with its penalties.
 template <class T>
-void Network<T>::apply(const RunSpec<T>& run, double rate, int64_t t, double* norms) {
+void Network<T>::apply(const RunSpec<T>& run, const Goal& goal, int64_t rows) {
   double squares = 0;
   for (std::size_t l = 1; l < layers_.size(); ++l) {
     const Layer<T>& layer = layers_[l];
-    if (norms == nullptr && run.clip_norm == 0) continue;
+    if (updates_by_tiles(layer, goal.mode, rows)) continue;
+    if (goal.norms == nullptr && run.clip_norm == 0) continue;
     const double square = sum_of_pieces(layer.block_size(), [&](int64_t at, int64_t n) {
       return kernels_.sum_of_squares(layer.grad + at, n);
     });
-    if (norms != nullptr) norms[l - 1] = std::sqrt(square);
+    if (goal.norms != nullptr) goal.norms[l - 1] = std::sqrt(square);
     squares += square;
   }
   const double norm = std::sqrt(squares);
   const bool clips = run.clip_norm > 0 && norm > run.clip_norm;
-  const OptimizerSpec& o = run.optimizer;
-  const double steps = static_cast<double>(t);
-  const double rate_t =
-      rate * std::sqrt(1 - std::pow(o.beta_2, steps)) / (1 - std::pow(o.beta_1, steps));
   for (std::size_t l = 1; l < layers_.size(); ++l) {
     const Layer<T>& layer = layers_[l];
+    if (updates_by_tiles(layer, goal.mode, rows)) continue;
     if (l == 1 && sparse_ && plain(run) && layer.first == nullptr) {
-      update_touched(run, rate);
+      update_touched(run, goal.rate);
       continue;
     }
     const int64_t n = layer.block_size();
@@ -351,7 +372,8 @@ void Network<T>::apply(const RunSpec<T>& run, double rate, int64_t t, double* no
       T* m = layer.first == nullptr ? nullptr : layer.first + at;
       T* v = layer.second == nullptr ? nullptr : layer.second + at;
       if (clips) kernels_.scale(T(run.clip_norm / norm), layer.grad + at, size);
-      kernels_.update(o, T(rate), rate_t, size, layer.block + at, layer.grad + at, m, v);
+      kernels_.update(run.optimizer, T(goal.rate), goal.adam_rate, size, layer.block + at,
+                      layer.grad + at, m, v);
     });
   }
 }

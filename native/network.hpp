@@ -87,8 +87,17 @@ class Network {
     int64_t step;         // optimizer steps done before
     Ahead<T> ahead = {};  // rows of the next batch
   };
-  // What becomes of the gradient: added straight into the parameters, or kept.
-  enum class Mode { direct, gradient };
+  // What becomes of the gradient: added straight into the parameters; or kept; or kept by the
+  // small layers only, while the large ones are updated tile by tile as their product goes along.
+  enum class Mode { direct, gradient, by_tiles };
+  struct Goal {
+    Mode mode;
+    T alpha;      // what the sums over the samples are multiplied by
+    bool begins;  // the first piece of a batch: its gradient replaces what is there
+    const RunSpec<T>* run = nullptr;
+    double rate = 0, adam_rate = 0;  // by_tiles
+    double* norms = nullptr;         // by_tiles: of the layers' gradients, if they are asked for
+  };
 
   static bool plain(const RunSpec<T>& run);
   bool binary_output() const;
@@ -109,26 +118,28 @@ class Network {
   void load_parameters(const T* theta, bool moments, const RunSpec<T>* run);
   void store_parameters(const RunSpec<T>& run);
   void begin_call(const Samples<T>& samples);
-  void need_gradients();
+  void need_gradients(Mode mode, int64_t rows);
   bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
             double rate, int64_t k, StretchResult& result);
   void update_touched(const RunSpec<T>& run, double rate);
   template <class F>
   double sum_of_pieces(int64_t n, F&& piece);
   double penalize(const RunSpec<T>& run, double scale);
-  void apply(const RunSpec<T>& run, double rate, int64_t t, double* norms);
+  bool updates_by_tiles(const Layer<T>& layer, Mode mode, int64_t rows) const;
+  void apply(const RunSpec<T>& run, const Goal& goal, int64_t rows);
 
-  double forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
-                          bool begins);
+  double forward_backward(const Batch& batch, const Goal& goal);
   void gather(const Batch& batch);
   void forward(std::size_t l, const Batch& batch);
   void sparse_forward(const Batch& batch);
   T kept(double rate, std::uint64_t key, int64_t element) const;
   void drop(std::size_t l, const Batch& batch);
   void backward(std::size_t l, int64_t rows);
-  void accumulate(std::size_t l, const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
-                  bool begins);
-  void accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T alpha, bool begins);
+  void accumulate(std::size_t l, const Batch& batch, const Goal& goal);
+  const T* bias_gradient(std::size_t l, int64_t rows, T alpha);
+  void accumulate_large(std::size_t l, const Batch& batch, const Goal& goal);
+  void update_by_tiles(std::size_t l, const Batch& batch, const Goal& goal);
+  void accumulate_sparse(const Batch& batch, const Goal& goal);
 
   static constexpr int64_t kWorthThreads = 1 << 19;  // multiplications, about 10 microseconds
 

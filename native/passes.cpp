@@ -1,5 +1,6 @@
 // One batch through the network: forward, deltas, and the gradient or the updated parameters.
 #include <cmath>
+#include <numeric>
 
 #include "gemm.hpp"
 #include "workspace.hpp"
@@ -33,34 +34,59 @@ struct Tail {
 };
 
 template <class T>
-void forward_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
-                  int64_t cols) {
+void forward_tile(void* context, const Tile<T>& t) {
   const Tail<T>& tail = *static_cast<Tail<T>*>(context);
   if (tail.bias != nullptr)
-    for (int64_t r = 0; r < rows; ++r)
-      tail.kernels->axpy(T(1), tail.bias + col, tile + r * ldc, cols);
+    for (int64_t r = 0; r < t.rows; ++r)
+      tail.kernels->axpy(T(1), tail.bias + t.col, t.data + r * t.ld, t.cols);
   if (tail.activates)
-    tail.kernels->activate(tail.f, {tile, rows, cols, ldc},
-                           tail.slope == nullptr ? nullptr : tail.slope + row * tail.ld + col);
+    tail.kernels->activate(tail.f, {t.data, t.rows, t.cols, t.ld},
+                           tail.slope == nullptr ? nullptr : tail.slope + t.row * tail.ld + t.col);
 }
 
 template <class T>
-void backward_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
-                   int64_t cols) {
+void backward_tile(void* context, const Tile<T>& t) {
   const Tail<T>& tail = *static_cast<Tail<T>*>(context);
-  const int64_t at = row * tail.ld + col;
+  const int64_t at = t.row * tail.ld + t.col;
   if (tail.slope != nullptr)
-    tail.kernels->multiply({tile, rows, cols, ldc}, tail.slope + at, tail.ld);
+    tail.kernels->multiply({t.data, t.rows, t.cols, t.ld}, tail.slope + at, tail.ld);
   else
-    tail.kernels->times_slope(tail.f, {tile, rows, cols, ldc}, tail.a + at, tail.ld);
+    tail.kernels->times_slope(tail.f, {t.data, t.rows, t.cols, t.ld}, tail.a + at, tail.ld);
 }
 
 template <class T>
-void velocity_tile(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
-                   int64_t cols) {
+void velocity_tile(void* context, const Tile<T>& t) {
   const Tail<T>& tail = *static_cast<Tail<T>*>(context);
-  for (int64_t r = 0; r < rows; ++r)
-    tail.kernels->axpy(T(1), tile + r * ldc, tail.parameters + (row + r) * ldc + col, cols);
+  for (int64_t r = 0; r < t.rows; ++r)
+    tail.kernels->axpy(T(1), t.data + r * t.ld, tail.parameters + (t.row + r) * t.ld + t.col,
+                       t.cols);
+}
+
+// A gradient that exists only in tiles: rows of it move the parameters, and leave their squares.
+template <class T>
+struct Update {
+  const Kernels<T>& kernels;
+  const OptimizerSpec& optimizer;
+  T rate;
+  double adam_rate;
+  T *parameters, *first, *second;  // rows of ld; the moments may be null
+  int64_t ld;
+  double* squares;  // of each part, if they are asked for
+
+  void row(const T* gradient, int64_t row, int64_t col, int64_t n, int64_t part) const {
+    const int64_t at = row * ld + col;
+    if (squares != nullptr) squares[part] += kernels.sum_of_squares(gradient, n);
+    kernels.update(optimizer, rate, adam_rate, n, parameters + at, gradient,
+                   first == nullptr ? nullptr : first + at,
+                   second == nullptr ? nullptr : second + at);
+  }
+};
+
+template <class T>
+void update_tile(void* context, const Tile<T>& t) {
+  const Update<T>& update = *static_cast<Update<T>*>(context);
+  for (int64_t r = 0; r < t.rows; ++r)
+    update.row(t.data + r * t.ld, t.row + r, t.col, t.cols, t.part);
 }
 
 }  // namespace
@@ -196,77 +222,124 @@ void Network<T>::backward(std::size_t l, int64_t rows) {
   });
 }
 
-// dC/d[b; W] = [1, a_{l-1}]^T delta_l, times alpha: into the parameters (direct) or the gradient.
+// dC/d[b; W] = [1, a_{l-1}]^T delta_l, times alpha: what becomes of it is the goal's mode.
 template <class T>
-void Network<T>::accumulate(std::size_t l, const Batch& batch, Mode mode, const RunSpec<T>* run,
-                            T alpha, bool begins) {
-  Workspace<T>& s = *space_;
+void Network<T>::accumulate(std::size_t l, const Batch& batch, const Goal& goal) {
   const Layer<T>& layer = layers_[l];
+  if (l == 1 && sparse_) return accumulate_sparse(batch, goal);
+  if (by_gemm(layer, batch.rows))
+    return goal.mode == Mode::by_tiles ? update_by_tiles(l, batch, goal)
+                                       : accumulate_large(l, batch, goal);
+  Workspace<T>& s = *space_;
   const Units<T>&before = s.a[l - 1], &d = s.delta[l];
-  const bool direct = mode == Mode::direct;
-  if (l == 1 && sparse_) return accumulate_sparse(batch, run, alpha, begins);
-  const T mu = direct ? T(run->optimizer.momentum) : T(0);
+  const bool direct = goal.mode == Mode::direct;
   const bool velocity = direct && layer.first != nullptr;
-  if (!by_gemm(layer, batch.rows)) {
-    const T* ones_and_a = before.data() - (layer.bias ? 1 : 0);
-    T* into = direct ? layer.block : layer.grad;
-    share_out(
-        batch.rows * layer.in * layer.ld, layer.rows(), 4 * kGrain,
-        [&](int64_t first, int64_t rows) {
-          Product<T> p{rows,      layer.ld, batch.rows, ones_and_a + first,      1,
-                       before.ld, d.data(), d.ld,       into + first * layer.ld, layer.ld};
-          p.store = velocity ? Store::momentum : direct || !begins ? Store::add : Store::scaled;
-          p.alpha = alpha;
-          p.mu = mu;
-          if (velocity) p.velocity = layer.first + first * layer.ld;
-          if (l == 1) p.ahead = batch.ahead;
-          kernels_.product(p);
-        });
-    return;
-  }
-  // The bias, as the sum of the deltas.
+  const T* ones_and_a = before.data() - (layer.bias ? 1 : 0);
+  T* into = direct ? layer.block : layer.grad;
+  share_out(batch.rows * layer.in * layer.ld, layer.rows(), 4 * kGrain,
+            [&](int64_t first, int64_t rows) {
+              Product<T> p{rows,      layer.ld, batch.rows, ones_and_a + first,      1,
+                           before.ld, d.data(), d.ld,       into + first * layer.ld, layer.ld};
+              p.store = velocity                 ? Store::momentum
+                        : direct || !goal.begins ? Store::add
+                                                 : Store::scaled;
+              p.alpha = goal.alpha;
+              if (velocity) {
+                p.mu = T(goal.run->optimizer.momentum);
+                p.velocity = layer.first + first * layer.ld;
+              }
+              if (l == 1) p.ahead = batch.ahead;
+              kernels_.product(p);
+            });
+}
+
+// The gradient of a bias: alpha times the sums of the deltas.
+template <class T>
+const T* Network<T>::bias_gradient(std::size_t l, int64_t rows, T alpha) {
+  const Units<T>& d = space_->delta[l];
+  T* sums = space_->sums.data();
+  share_out(kCopy * rows * d.columns, d.columns, 4 * kGrain, [&](int64_t first, int64_t columns) {
+    kernels_.column_sums({d.data() + first, rows, columns, d.ld}, alpha, sums + first);
+  });
+  return sums;
+}
+
+template <class T>
+void Network<T>::accumulate_large(std::size_t l, const Batch& batch, const Goal& goal) {
+  const Layer<T>& layer = layers_[l];
+  const Units<T>&before = space_->a[l - 1], &d = space_->delta[l];
   const int64_t m = layer.in, n = layer.out;
+  const bool direct = goal.mode == Mode::direct;
+  const T mu = direct ? T(goal.run->optimizer.momentum) : T(0);
+  const bool velocity = direct && layer.first != nullptr;
   if (layer.bias) {
-    T* sums = s.sums.data();
-    share_out(kCopy * batch.rows * n, n, 4 * kGrain, [&](int64_t first, int64_t columns) {
-      kernels_.column_sums({d.data() + first, batch.rows, columns, d.ld}, alpha, sums + first);
-    });
+    const T* sums = bias_gradient(l, batch.rows, goal.alpha);
     if (velocity) {
       kernels_.scale(mu, layer.first, n);
       kernels_.axpy(T(1), sums, layer.first, n);
       kernels_.axpy(T(1), layer.first, layer.block, n);
     } else {
       T* into = direct ? layer.block : layer.grad;
-      if (!direct && begins) std::memset(into, 0, static_cast<std::size_t>(n) * sizeof(T));
+      if (!direct && goal.begins) std::memset(into, 0, static_cast<std::size_t>(n) * sizeof(T));
       kernels_.axpy(T(1), sums, into, n);
     }
   }
   T* into = velocity ? layer.weights(layer.first) : direct ? layer.W() : layer.weights(layer.grad);
-  const T beta = velocity ? mu : (direct || !begins ? T(1) : T(0));
+  const T beta = velocity ? mu : (direct || !goal.begins ? T(1) : T(0));
   Tail<T> tail{&kernels_, layer.f};
   tail.parameters = layer.W();
   const Epilogue<T> epilogue{velocity_tile<T>, &tail};
-  gemm<T>(pool_, true, false, m, n, batch.rows, alpha, before.data(), before.ld, d.data(), d.ld,
-          beta, into, layer.ld, velocity ? &epilogue : nullptr);
+  gemm<T>(pool_, true, false, m, n, batch.rows, goal.alpha, before.data(), before.ld, d.data(),
+          d.ld, beta, into, layer.ld, velocity ? &epilogue : nullptr);
+}
+
+// A gradient of a large layer would be read and written again where memory is slowest.
+template <class T>
+void Network<T>::update_by_tiles(std::size_t l, const Batch& batch, const Goal& goal) {
+  const Layer<T>& layer = layers_[l];
+  const Units<T>&before = space_->a[l - 1], &d = space_->delta[l];
+  const int64_t m = layer.in, n = layer.out;
+  std::vector<double> squares;  // of each part of the product, then of the bias
+  if (goal.norms != nullptr)
+    squares.resize(static_cast<std::size_t>(gemm_parts<T>(true, false, m, n, batch.rows)) + 1);
+  Update<T> update{kernels_,
+                   goal.run->optimizer,
+                   T(goal.rate),
+                   goal.adam_rate,
+                   layer.block,
+                   layer.first,
+                   layer.second,
+                   layer.ld,
+                   squares.empty() ? nullptr : squares.data()};
+  if (layer.bias)
+    update.row(bias_gradient(l, batch.rows, goal.alpha), 0, 0, n,
+               static_cast<int64_t>(squares.size()) - 1);
+  update.parameters = layer.W();
+  if (layer.first != nullptr) update.first = layer.weights(layer.first);
+  if (layer.second != nullptr) update.second = layer.weights(layer.second);
+  const Epilogue<T> epilogue{update_tile<T>, &update};
+  gemm<T>(pool_, true, false, m, n, batch.rows, goal.alpha, before.data(), before.ld, d.data(),
+          d.ld, T(0), nullptr, 0, &epilogue);
+  if (goal.norms != nullptr)
+    goal.norms[l - 1] = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
 // The gradient of layer 1 for sparse inputs; rows that no sample touches stay zero.
 template <class T>
-void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T alpha,
-                                   bool begins) {
+void Network<T>::accumulate_sparse(const Batch& batch, const Goal& goal) {
   Workspace<T>& s = *space_;
   const Layer<T>& layer = layers_[1];
   const Units<T>& d = s.delta[1];
   const Samples<T>& x = *batch.samples;
   const std::uint64_t key = dropout_key(batch.seed, batch.step, 0);
   const std::size_t row_bytes = static_cast<std::size_t>(layer.ld) * sizeof(T);
-  if (begins) {  // clear what the last batch has left; penalties reach every row
+  if (goal.begins) {  // clear what the last batch has left; penalties reach every row
     const bool fresh = s.is_touched.empty();
     if (fresh) {
       s.is_touched.assign(static_cast<std::size_t>(layer.in), 0);
       s.touched.reserve(static_cast<std::size_t>(layer.in));
     }
-    if (fresh || (run != nullptr && (run->l1 != 0 || run->l2 != 0)))
+    if (fresh || (goal.run != nullptr && (goal.run->l1 != 0 || goal.run->l2 != 0)))
       std::memset(layer.grad, 0, static_cast<std::size_t>(layer.block_size()) * sizeof(T));
     if (layer.bias) std::memset(layer.grad, 0, row_bytes);
     for (const int64_t j : s.touched) {
@@ -277,7 +350,7 @@ void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T 
   }
   for (int64_t i = 0; i < batch.rows; ++i) {
     const T* delta = d.row(i);
-    if (layer.bias) kernels_.axpy(alpha, delta, layer.grad, layer.out);
+    if (layer.bias) kernels_.axpy(goal.alpha, delta, layer.grad, layer.out);
     const int64_t row = batch.order[i];
     for (int64_t e = x.starts[row]; e < x.starts[row + 1]; ++e) {
       const int64_t j = x.indices[e];
@@ -286,16 +359,14 @@ void Network<T>::accumulate_sparse(const Batch& batch, const RunSpec<T>* run, T 
         s.is_touched[static_cast<std::size_t>(j)] = 1;
         s.touched.push_back(j);
       }
-      kernels_.axpy(alpha * value, delta, layer.weights(layer.grad) + j * layer.ld, layer.out);
+      kernels_.axpy(goal.alpha * value, delta, layer.weights(layer.grad) + j * layer.ld, layer.out);
     }
   }
 }
 
-// Returns the sum of w_i J_i; if it is not finite nothing else has happened. `begins`: the first
-// piece of a batch, whose gradient replaces what is there.
+// Returns the sum of w_i J_i; if it is not finite nothing else has happened.
 template <class T>
-double Network<T>::forward_backward(const Batch& batch, Mode mode, const RunSpec<T>* run, T alpha,
-                                    bool begins) {
+double Network<T>::forward_backward(const Batch& batch, const Goal& goal) {
   Workspace<T>& s = *space_;
   const std::size_t L = layers_.size() - 1;
   gather(batch);
@@ -312,7 +383,7 @@ double Network<T>::forward_backward(const Batch& batch, Mode mode, const RunSpec
   if (!std::isfinite(loss)) return loss;
   for (std::size_t l = L; l >= 1; --l) {
     if (l > 1) backward(l, batch.rows);
-    accumulate(l, batch, mode, run, alpha, begins);
+    accumulate(l, batch, goal);
   }
   return loss;
 }

@@ -4,6 +4,7 @@
 #include "../gemm.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,7 @@
 
 using deltarule::Epilogue;
 using deltarule::Pool;
+using deltarule::Tile;
 using std::int64_t;
 
 namespace {
@@ -52,14 +54,13 @@ struct Marks {
 
 // An elementwise epilogue that also records which elements it saw.
 template <class T>
-void mark(void* context, T* tile, int64_t ldc, int64_t row, int64_t col, int64_t rows,
-          int64_t cols) {
+void mark(void* context, const Tile<T>& t) {
   auto& marks = *static_cast<Marks<T>*>(context);
-  if (tile != marks.c + row * ldc + col) marks.calls[0] += 100;
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < cols; ++j) {
-      tile[i * ldc + j] = 2 * tile[i * ldc + j] + 1;
-      ++marks.calls[static_cast<std::size_t>((row + i) * marks.n + col + j)];
+  if (t.data != marks.c + t.row * t.ld + t.col) marks.calls[0] += 100;
+  for (int64_t i = 0; i < t.rows; ++i) {
+    for (int64_t j = 0; j < t.cols; ++j) {
+      t.data[i * t.ld + j] = 2 * t.data[i * t.ld + j] + 1;
+      ++marks.calls[static_cast<std::size_t>((t.row + i) * marks.n + t.col + j)];
     }
   }
 }
@@ -151,6 +152,52 @@ void check_threads(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) 
   deltarule::set_num_threads(0);
 }
 
+// What a product shows of a C that it does not keep, against the C that it keeps.
+template <class T>
+struct Shown {
+  std::vector<T> c;
+  int64_t n, parts;
+  std::vector<std::atomic<int>> tiles;  // of each part
+  std::atomic<bool> numbered{true};
+};
+
+template <class T>
+void take(void* context, const Tile<T>& t) {
+  auto& shown = *static_cast<Shown<T>*>(context);
+  if (t.part < 0 || t.part >= shown.parts)
+    shown.numbered = false;
+  else
+    ++shown.tiles[static_cast<std::size_t>(t.part)];
+  for (int64_t i = 0; i < t.rows; ++i)
+    std::memcpy(shown.c.data() + (t.row + i) * shown.n + t.col, t.data + i * t.ld,
+                static_cast<std::size_t>(t.cols) * sizeof(T));
+}
+
+template <class T>
+void check_shown(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) {
+  const auto a = random_matrix<T>(m, k, k, T(0));
+  const auto b = random_matrix<T>(k, n, n, T(0));
+  const int64_t lda = trans_a ? m : k, ldb = trans_b ? k : n;
+  const auto size = static_cast<std::size_t>(m * n);
+  const int64_t parts = deltarule::gemm_parts<T>(trans_a, trans_b, m, n, k);
+  std::vector<T> kept(size);
+  Shown<T> shown{std::vector<T>(size), n, parts,
+                 std::vector<std::atomic<int>>(static_cast<std::size_t>(parts))};
+  const Epilogue<T> epilogue{&take<T>, &shown};
+  deltarule::gemm<T>(Pool::shared(), trans_a, trans_b, m, n, k, T(0.5), a.data(), lda, b.data(),
+                     ldb, T(0), kept.data(), n);
+  deltarule::gemm<T>(Pool::shared(), trans_a, trans_b, m, n, k, T(0.5), a.data(), lda, b.data(),
+                     ldb, T(0), nullptr, 0, &epilogue);
+  bool all = shown.numbered;
+  for (const auto& tiles : shown.tiles) all &= tiles > 0;
+  ++checked;
+  if (!all || std::memcmp(kept.data(), shown.c.data(), size * sizeof(T)) != 0) {
+    ++failed;
+    std::printf("FAILED C that is only shown: ta=%d tb=%d %ld x %ld x %ld, parts %s\n", trans_a,
+                trans_b, long(m), long(k), long(n), all ? "right" : "wrong");
+  }
+}
+
 template <class T>
 void check_all(bool quick) {
   const std::vector<int64_t> small = {1, 2, 3, 5, 7, 8, 10, 15, 16, 17, 30, 33, 48, 65, 100};
@@ -197,6 +244,10 @@ void check_all(bool quick) {
     check_threads<T>(ta, tb, 100, 300, 1000);
     check_threads<T>(ta, tb, 257, 1030, 129);
     check_threads<T>(ta, tb, 1, 3000, 2000);
+    check_shown<T>(ta, tb, 7, 33, 10);
+    check_shown<T>(ta, tb, 257, 1030, 1029);
+    check_shown<T>(ta, tb, 4100, 70, 40);
+    check_shown<T>(ta, tb, 8300, 100, 9);
   }
 }
 
