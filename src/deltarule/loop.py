@@ -24,6 +24,7 @@ from deltarule.metrics import metrics
 from deltarule.optimizers import LBFGS
 from deltarule.params import Array
 from deltarule.schedules import Schedule, Span
+from deltarule.snapshot import Snapshot
 
 
 @dataclass
@@ -63,12 +64,13 @@ class Loop:
         self.span = Span(self.batches, self.epochs)
         self.schedule_state = self.schedule.init()
         self.progress = Progress(self.run.net, self.history, self.epochs, self.batches)
-        self.last_good = self.run.net.theta.copy()
+        self.last_good = Snapshot(self.run.net.theta)
 
     def run_all(self) -> History:
         """Train until the epochs are done or something asks to stop; see `train`."""
         self._resume()
         with ExitStack() as stack:
+            stack.callback(self.last_good.release)
             stack.enter_context(stop_on_ctrl_c(self.run.stop))
             if self.show:
                 from deltarule.progress import ProgressBar  # rich is slow to import
@@ -142,7 +144,7 @@ class Loop:
         """Record a finished epoch; True if training is to stop."""
         history, net = self.history, self.run.net
         if len(history) + 1 < self.epochs:  # after the last epoch nothing can go wrong any more
-            np.copyto(self.last_good, net.theta)
+            self.last_good.update(net.theta)
         history.loss.append(float(loss))
         history.learning_rate.append(rate)
         history.gradient_norms.append([float(norm) for norm in norms])
@@ -194,7 +196,7 @@ class Loop:
             done = self.best.epoch
         kept = f"the end of epoch {done}" if done else "the start"
         error = divergence(self.run, self.history, epoch, batch, rate, kept)
-        self.run.net.theta = self.last_good
+        self.run.net.theta = self.last_good.values
         self._restore_best()
         raise error
 
@@ -231,7 +233,7 @@ class Loop:
         self.progress.reason = facts["reason"]
         self.schedule_state = facts["schedule"]
         run.net.theta = arrays["theta"]
-        self.last_good = run.net.theta.copy()
+        self.last_good.update(run.net.theta)
         for name in run.state:
             run.state[name] = facts["t"] if name == "t" else arrays[f"state.{name}"].copy()
         if self.best is not None and "best" in arrays:

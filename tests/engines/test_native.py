@@ -191,6 +191,15 @@ def test_every_optimizer_with_every_option(optimizer: Optimizer, options: Any, d
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_large_layers_with_every_optimizer(optimizer: Optimizer, dtype: str) -> None:
+    net = Network([150, 260, 301, 5], "tanh", bias=[True, False, True], dtype=dtype, rng=1)
+    X, Y = table(net, 75)
+    for options in ({}, {"clip_norm": 0.1}, {"l2": 0.1}, {"dropout": (0.2, 0.5, 0.0)}):
+        same_epoch(net, X, Y, 30, optimizer, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("optimizer", [SGD(0.01), SGD(0.003, momentum=0.9), Adam(epsilon=1e-2)])
 def test_sparse_inputs(optimizer: Optimizer, dtype: str) -> None:
     rng = np.random.default_rng(0)
@@ -373,6 +382,17 @@ def test_an_objective_too_short_is_refused() -> None:
 
 
 # -- what it takes ---------------------------------------------------------------------------------
+
+
+def test_what_was_laid_out_before_changes_nothing() -> None:
+    net = Network([20, 300, 301, 5], "relu", dtype="float32", rng=1)
+    X, Y = table(net, 70)
+    fresh = [epoch(NATIVE, net.copy(), X, Y, batch, SGD(0.01))[1].net.theta for batch in (70, 30)]
+    for batch, theta in [(70, fresh[0]), (30, fresh[1]), (30, fresh[1]), (70, fresh[0])]:
+        NATIVE.gradients(net, X[:batch], Y[:batch], None)
+        again = epoch(NATIVE, net, X, Y, batch, SGD(0.01))[1].net.theta
+        np.testing.assert_array_equal(again, theta)
+    assert [shape for shape, _ in net.__dict__["_told"].idle] == [(net.dtype, 70, ())]
 
 
 def test_own_functions_go_to_the_reference() -> None:

@@ -7,6 +7,8 @@ optimizer; networks with own Python functions stay with the reference.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -63,12 +65,17 @@ def _number(name: str, names: list[str]) -> int:
     return names.index(name.partition("(")[0])
 
 
+# dtype, rows and dropout rates: what the core lays a network out for.
+_Shape = tuple[np.dtype[Any], int, tuple[float, ...]]
+
+
 class _Told:
     """What the core was told of a network; kept with the network, but not pickled with it."""
 
     def __init__(self, net: Network) -> None:
         self.sizes, self.activations, self.loss = net.sizes, net.activations, net.loss
         self.width = net.sizes[-1]
+        self.idle: list[tuple[_Shape, Any]] = []  # what the last call laid out
         self.spec: _core.NetworkSpec | None = None  # None: own functions, for the reference
         if net.loss.registered and all(f.registered for f in net.activations):
             self.spec = _core.NetworkSpec(
@@ -117,9 +124,23 @@ def predict_plain(net: Network, X: Array) -> Array | None:
 network.predict_plain = predict_plain
 
 
-def _laid_out(net: Network, rows: int, dropout: list[float]) -> Any:
-    kind = _core.Network32 if net.dtype == np.float32 else _core.Network64
-    return kind(_spec_of(net), rows, dropout)
+@contextmanager
+def _laid_out(net: Network, rows: int, dropout: tuple[float, ...] = ()) -> Iterator[Any]:
+    """The network in the core, taken from the last call if it was alike: new memory is slow.
+
+    Nobody else can take it meanwhile, so that threads do not write to the same arrays.
+    """
+    told, shape = _told(net), (net.dtype, rows, dropout if any(dropout) else ())
+    last: _Shape | None = None
+    with suppress(IndexError):
+        last, core = told.idle.pop()
+    if last != shape:
+        kind = _core.Network32 if net.dtype == np.float32 else _core.Network64
+        core = kind(_spec_of(net), rows, list(shape[2]))
+    try:
+        yield core
+    finally:
+        told.idle[:] = [(shape, core)]
 
 
 def _samples(X: Any, dtype: np.dtype[Any]) -> Any:
@@ -144,7 +165,6 @@ class _Prepared:
     def __init__(self, run: Run) -> None:
         if run.optimizer.name not in _OPTIMIZERS:
             raise SpecError(f"the native engine takes no steps with {run.optimizer!r}")
-        self.net = _laid_out(run.net, run.batch_size, list(run.dropout))
         self.samples = _samples(run.X, run.net.dtype)
         self.optimizer = _optimizer(run.optimizer)
         self.batches_between_signals = 1
@@ -173,9 +193,9 @@ class NativeEngine:
         self, net: Network, X: Any, Y: Array, sample_weight: Array | None
     ) -> tuple[float, Array]:
         gradient = np.empty_like(net.theta)
-        laid_out = _laid_out(net, len(Y), [])
         samples = _samples(X, net.dtype)
-        loss = laid_out.gradients(net.theta, samples, Y, sample_weight, gradient)
+        with _laid_out(net, len(Y)) as core:
+            loss = core.gradients(net.theta, samples, Y, sample_weight, gradient)
         return loss, gradient
 
     def steps(
@@ -188,6 +208,18 @@ class NativeEngine:
     ) -> Steps:
         if "native" not in run.cache:
             run.cache["native"] = _Prepared(run)
+        with _laid_out(run.net, run.batch_size, run.dropout) as core:
+            return self._steps(core, run, order, rates, first, last)
+
+    def _steps(
+        self,
+        core: Any,
+        run: Run,
+        order: NDArray[np.int64],
+        rates: NDArray[np.float64],
+        first: int,
+        last: int,
+    ) -> Steps:
         prepared: _Prepared = run.cache["native"]
         total = Steps(0.0, 0.0, 0)
         moments = [run.state[name] for name in run.state if name != "t"] + [None, None]
@@ -195,7 +227,7 @@ class NativeEngine:
             # Back to Python often enough for a Ctrl-C to be heard.
             until = min(last, first + prepared.batches_between_signals)
             start = time.perf_counter()
-            total.loss_sum, total.weight_sum, done, bad_batch, norms = prepared.net.steps(
+            total.loss_sum, total.weight_sum, done, bad_batch, norms = core.steps(
                 run.net.theta,
                 prepared.samples,
                 run.Y,
