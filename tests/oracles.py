@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deltarule.activations import Activation, activation_names, get_activation
+from deltarule.explain.network_file import published
 from deltarule.losses import Loss, loss_names
 from deltarule.network import Network, _check_output
 
-FIXTURES = Path(__file__).parent / "fixtures"
 _OFFSETS = np.array([-2.0, -1.0, 1.0, 2.0])
 _FACTORS = np.array([1.0, -8.0, 8.0, -1.0]) / 12  # central differences of fourth order
 
 
 def example(name: str) -> dict[str, Any]:
     """A published worked example, as its author printed it."""
-    return json.loads((FIXTURES / f"{name}.json").read_text())
+    return json.loads(published(name).read_text())
 
 
 def slopes(function: Callable[[Any], Any], x: Any, step: float) -> Any:

@@ -59,7 +59,7 @@ def rows(arrays: list[Any]) -> list[Any]:
 
 
 def test_gashler_to_twelve_digits() -> None:  # D4, D6
-    case = example("gashler_waffles")
+    case = example("gashler")
     net, X, Y = built(case)
     claims, passed, gradients = case["claims"], forward(net, X), backward(net, X, Y)
     assert matches(claims["a"], rows(passed.a[1:]), 12) == 4

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.data import check_targets
-from deltarule.errors import DataError, SpecError
+from deltarule.errors import DataError, SpecError, unknown_name
 from deltarule.network import Network
 from deltarule.params import Array
 from deltarule.saving import load
@@ -40,6 +40,17 @@ KEYS = (
 )
 _NETWORK_KEYS = ("sizes", "activations", "loss", "bias")
 _MOST_SHOWN = 60
+
+
+#: Worked examples that others have published, as they printed them.
+PUBLISHED = ("yehoshua", "mazur", "gashler")
+
+
+def published(name: str) -> Path:
+    """The file of a published example. Raises SpecError for an unknown name."""
+    if name not in PUBLISHED:
+        raise unknown_name("published example", name, PUBLISHED)
+    return Path(__file__).parent / "published" / f"{name}.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +87,9 @@ def read_network(
 
     Parameters
     ----------
-    source : path or dict
-        A .json, .toml, .yaml, .yml or .safetensors file, or what such a file holds.
+    source : path, name or dict
+        A .json, .toml, .yaml, .yml or .safetensors file; the name of a published example that
+        comes with the package ("yehoshua", "mazur", "gashler"); or what such a file holds.
     more_keys : collection of str
         Keys at the top that the caller reads itself, besides `KEYS`.
 
@@ -94,7 +106,7 @@ def read_network(
     """
     if isinstance(source, Mapping):
         return _Reader("", _plain(source)).read(more_keys)
-    path = Path(source)
+    path = published(source) if isinstance(source, str) and source in PUBLISHED else Path(source)
     if path.suffix.lower() == ".safetensors":
         return NetworkFile(load(path))
     return _Reader(f"{path}: ", parse_file(path)).read(more_keys)
