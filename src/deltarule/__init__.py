@@ -42,7 +42,13 @@ if TYPE_CHECKING:
     from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
+    from deltarule.explain.implementation import check_implementation
+    from deltarule.explain.mistake import Mistake
+    from deltarule.explain.report import Report
+    from deltarule.explain.trace import trace
+    from deltarule.explain.worksheet import check_worksheet
     from deltarule.table_model import TableModel
+    from deltarule.tuning import learning_curve, tune
 
 __version__ = "0.1.0"
 
@@ -69,6 +75,7 @@ __all__ = [
     "Loss",
     "MLPClassifier",
     "MLPRegressor",
+    "Mistake",
     "ModelFileError",
     "Network",
     "NonFiniteParametersError",
@@ -77,22 +84,28 @@ __all__ = [
     "PerSampleGradients",
     "Progress",
     "RMSprop",
+    "Report",
     "Schedule",
     "SpecError",
     "Step",
     "TableModel",
     "Warmup",
     "backward",
+    "check_implementation",
+    "check_worksheet",
     "fold_biases",
     "forward",
     "from_sklearn",
     "from_torch",
     "get_num_threads",
+    "learning_curve",
     "load",
     "per_sample_gradients",
     "save",
     "set_num_threads",
+    "trace",
     "train",
+    "tune",
     "unfold_biases",
 ]
 
@@ -100,9 +113,16 @@ __all__ = [
 _LAZY = {  # where a name that needs slow imports is defined
     "MLPClassifier": "deltarule.estimators",
     "MLPRegressor": "deltarule.estimators",
+    "Mistake": "deltarule.explain.mistake",
+    "Report": "deltarule.explain.report",
     "TableModel": "deltarule.table_model",
+    "check_implementation": "deltarule.explain.implementation",
+    "check_worksheet": "deltarule.explain.worksheet",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
+    "learning_curve": "deltarule.tuning",
+    "trace": "deltarule.explain.trace",
+    "tune": "deltarule.tuning",
 }
 
 
