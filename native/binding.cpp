@@ -5,6 +5,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <numeric>
 #include <optional>
 
 #include "cpu.hpp"
@@ -24,15 +25,27 @@ using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Csr = std::tuple<In<T>, In<int64_t>, In<int64_t>>;  // values, column indices, row starts
 
+// The arrays come checked from deltarule.engines.native; sizes that do not fit would read beyond
+// them.
+void expect(bool fits, const char* what) {
+  if (!fits) throw nb::value_error(what);
+}
+
 NetworkSpec make_spec(std::vector<int64_t> sizes, const std::vector<int>& activations,
                       const std::vector<double>& parameters, std::vector<bool> bias, int loss,
-                      double loss_parameter) {
+                      double loss_parameter, std::vector<int64_t> groups,
+                      std::vector<int64_t> loss_groups) {
   NetworkSpec spec;
   spec.sizes = std::move(sizes);
   for (std::size_t l = 0; l < activations.size(); ++l)
     spec.activations.push_back({static_cast<Act>(activations[l]), parameters[l]});
   spec.bias = std::move(bias);
   spec.loss = {static_cast<LossKind>(loss), loss_parameter};
+  expect(groups.empty() ||
+             std::accumulate(groups.begin(), groups.end(), int64_t{0}) == spec.sizes.back(),
+         "groups: they do not fill the outputs");
+  spec.groups = std::move(groups);
+  spec.loss_groups = std::move(loss_groups);
   return spec;
 }
 
@@ -58,11 +71,6 @@ auto data_or_null(const std::optional<A>& array) {
   return array ? array->data() : nullptr;
 }
 
-// The arrays come checked from deltarule.engines.native; sizes that do not fit would read beyond
-// them.
-void expect(bool fits, const char* what) {
-  if (!fits) throw nb::value_error(what);
-}
 template <class T, class X>
 Samples<T> checked(const NetworkSpec& spec, const X& x, const In<T>* y,
                    const std::optional<In<T>>& weight) {
@@ -202,11 +210,13 @@ NB_MODULE(_core, m) {
           "__init__",
           [](NetworkSpec* self, std::vector<int64_t> sizes, const std::vector<int>& activations,
              const std::vector<double>& parameters, std::vector<bool> bias, int loss,
-             double loss_parameter) {
+             double loss_parameter, std::vector<int64_t> groups, std::vector<int64_t> loss_groups) {
             new (self) NetworkSpec(make_spec(std::move(sizes), activations, parameters,
-                                             std::move(bias), loss, loss_parameter));
+                                             std::move(bias), loss, loss_parameter,
+                                             std::move(groups), std::move(loss_groups)));
           },
-          "sizes"_a, "activations"_a, "parameters"_a, "bias"_a, "loss"_a, "loss_parameter"_a);
+          "sizes"_a, "activations"_a, "parameters"_a, "bias"_a, "loss"_a, "loss_parameter"_a,
+          "groups"_a, "loss_groups"_a);
   nb::class_<OptimizerSpec>(m, "OptimizerSpec", "The settings of an optimizer.")
       .def(
           "__init__",

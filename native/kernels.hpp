@@ -101,13 +101,13 @@ struct Kernels {
   void (*multiply)(const Rows<T>& d, const T* s, int64_t lds);
 
   // From z_L (rows, columns), padded with anything: delta_L (times w_i if given) into `delta`, with
-  // zeros in the padding, and sum of w_i J_i. `slope` is scratch laid out as z; z becomes a_L
-  // unless the pair is fused.
-  double (*output_delta)(Loss loss, Activation f, const Rows<T>& z, const T* y, const T* w,
-                         T* delta, T* slope);
+  // zeros in the padding (which must be there before if the outputs are in groups), and sum of
+  // w_i J_i. `slope` is scratch laid out as z; z becomes a_L unless the pair is fused.
+  double (*output_delta)(const Output& output, const Rows<T>& z, const T* y, const T* w, T* delta,
+                         T* slope);
 
-  // softmax of each row, in place.
-  void (*softmax)(const Rows<T>& z);
+  // softmax of each row, group by group, in place.
+  void (*softmax)(Groups groups, const Rows<T>& z);
 
   // One optimizer step on n parameters (any count): g is the gradient, m and v its state.
   void (*update)(const OptimizerSpec& o, T rate, double rate_t, int64_t n, T* theta, const T* g,

@@ -101,65 +101,83 @@ DELTARULE_INLINE double over_outputs(const Rows<T>& z, const T* y, const T* w, T
   return sum;
 }
 
+// The vectors of a row of units. The last one may be partly filled: the padding behind a whole row
+// may be read and written, the next group of outputs behind a group may not.
+template <class T, bool Padded>
+struct RowVectors {
+  int64_t count;
+  int lanes;  // of the last
+  Ints<T> last;
+
+  explicit DELTARULE_INLINE RowVectors(int64_t columns)
+      : count((columns + kLanes<T> - 1) / kLanes<T>),
+        lanes(static_cast<int>(columns - (count - 1) * kLanes<T>)),
+        last(first_lanes<T>(lanes)) {}
+  DELTARULE_INLINE Vec<T> read(const T* row, int64_t v) const {
+    if (!Padded && v == count - 1) return load_first(row + v * kLanes<T>, lanes);
+    return load(row + v * kLanes<T>);
+  }
+  DELTARULE_INLINE void write(T* row, int64_t v, Vec<T> x) const {
+    if (!Padded && v == count - 1) return store_first<T>(row + v * kLanes<T>, x, lanes);
+    store<T>(row + v * kLanes<T>, x);
+  }
+};
+
 // e = exp(z - max) of one row into `e`, zeros in the padding; returns the sum and the maximum.
 template <class T>
 struct RowExp {
   Vec<T> sum, max;
 };
-template <class T>
-DELTARULE_INLINE RowExp<T> row_exp(const T* z, int64_t vectors, Ints<T> last, T* e) {
+template <class T, bool Padded>
+DELTARULE_INLINE RowExp<T> row_exp(const T* z, const RowVectors<T, Padded>& row, T* e) {
   const Vec<T> lowest = splat<T>(T(-3.0e38));
   Vec<T> top = lowest;
-  for (int64_t v = 0; v < vectors; ++v) {
-    const Vec<T> x = load(z + v * kLanes<T>);
-    top = max<T>(top, v == vectors - 1 ? (last ? x : lowest) : x);
+  for (int64_t v = 0; v < row.count; ++v) {
+    const Vec<T> x = row.read(z, v);
+    top = max<T>(top, v == row.count - 1 ? (row.last ? x : lowest) : x);
   }
   top = max_everywhere<T>(top);
   Vec<T> total = splat<T>(T(0));
-  for (int64_t v = 0; v < vectors; ++v) {
-    Vec<T> x = exp_negative<T>(load(z + v * kLanes<T>) - top);
-    if (v == vectors - 1) x = keep<T>(last, x);
+  for (int64_t v = 0; v < row.count; ++v) {
+    Vec<T> x = exp_negative<T>(row.read(z, v) - top);
+    if (v == row.count - 1) x = keep<T>(row.last, x);
     total = total + x;
-    store<T>(e + v * kLanes<T>, x);
+    row.write(e, v, x);
   }
   return {sum_everywhere<T>(total), top};
 }
 
-template <class T>
-void softmax(const Rows<T>& z) {
-  const int64_t vectors = (z.columns + kLanes<T> - 1) / kLanes<T>;
-  const Ints<T> last = first_lanes<T>(static_cast<int>(z.columns - (vectors - 1) * kLanes<T>));
+template <class T, bool Padded>
+void softmax_rows(const Rows<T>& z) {
+  const RowVectors<T, Padded> vectors(z.columns);
   for (int64_t r = 0; r < z.rows; ++r) {
     T* row = z.data + r * z.ld;
-    const Vec<T> total = row_exp<T>(row, vectors, last, row).sum;
-    for (int64_t v = 0; v < vectors; ++v)
-      store<T>(row + v * kLanes<T>, load(row + v * kLanes<T>) / total);
+    const Vec<T> total = row_exp<T>(row, vectors, row).sum;
+    for (int64_t v = 0; v < vectors.count; ++v) vectors.write(row, v, vectors.read(row, v) / total);
   }
 }
 
-template <class T>
+template <class T, bool Padded>
 double softmax_cross_entropy(const Rows<T>& z, const T* y, const T* w, T* delta) {
-  const int64_t vectors = (z.columns + kLanes<T> - 1) / kLanes<T>;
-  const Ints<T> last = first_lanes<T>(static_cast<int>(z.columns - (vectors - 1) * kLanes<T>));
+  const RowVectors<T, Padded> vectors(z.columns);
   Vec<T> total = splat<T>(T(0));
   for (int64_t r = 0; r < z.rows; ++r) {
     const T* scores = z.data + r * z.ld;
     const T* target = y + r * z.ld;
     T* d = delta + r * z.ld;
-    const RowExp<T> e = row_exp<T>(scores, vectors, last, d);
+    const RowExp<T> e = row_exp<T>(scores, vectors, d);
     const Vec<T> weight = splat<T>(w == nullptr ? T(1) : w[r]);
     Vec<T> dot = splat<T>(T(0));
-    for (int64_t v = 0; v < vectors; ++v) {
-      const int64_t at = v * kLanes<T>;
-      const Vec<T> t = load(target + at);
-      Vec<T> product = t * (load(scores + at) - e.max);
-      Vec<T> out = (load(d + at) / e.sum - t) * weight;
-      if (v == vectors - 1) {
-        product = keep<T>(last, product);
-        out = keep<T>(last, out);
+    for (int64_t v = 0; v < vectors.count; ++v) {
+      const Vec<T> t = vectors.read(target, v);
+      Vec<T> product = t * (vectors.read(scores, v) - e.max);
+      Vec<T> out = (vectors.read(d, v) / e.sum - t) * weight;
+      if (v == vectors.count - 1) {
+        product = keep<T>(vectors.last, product);
+        out = keep<T>(vectors.last, out);
       }
       dot = dot + product;
-      store<T>(d + at, out);
+      vectors.write(d, v, out);
     }
     // log(sum) stands in every lane: one lane of it is wanted in the end.
     total = total + (log<T>(e.sum) * (T(1) / kLanes<T>)-dot) * weight;
@@ -192,34 +210,57 @@ double fused_delta(const Rows<T>& z, const T* y, const T* w, T* delta) {
 }
 
 // g -> s (g - sum of g s) for each row: the product with the Jacobian of softmax.
-template <class T>
+template <class T, bool Padded>
 void softmax_backward(const Rows<T>& g, const T* s) {
-  const int64_t vectors = (g.columns + kLanes<T> - 1) / kLanes<T>;
+  const RowVectors<T, Padded> vectors(g.columns);
   for (int64_t r = 0; r < g.rows; ++r) {
     T* row = g.data + r * g.ld;
     const T* a = s + r * g.ld;
     Vec<T> dot = splat<T>(T(0));  // g is zero in the padding
-    for (int64_t v = 0; v < vectors * kLanes<T>; v += kLanes<T>)
-      dot = dot + load(row + v) * load(a + v);
+    for (int64_t v = 0; v < vectors.count; ++v)
+      dot = dot + vectors.read(row, v) * vectors.read(a, v);
     dot = sum_everywhere<T>(dot);
-    for (int64_t v = 0; v < vectors * kLanes<T>; v += kLanes<T>)
-      store<T>(row + v, load(a + v) * (load(row + v) - dot));
+    for (int64_t v = 0; v < vectors.count; ++v)
+      vectors.write(row, v, vectors.read(a, v) * (vectors.read(row, v) - dot));
   }
 }
 
+// Calls body(first column, the group's columns, constant Padded) for each group; adds up what it
+// returns.
+template <class T, class F>
+DELTARULE_INLINE double over_groups(Groups groups, const Rows<T>& z, F&& body) {
+  if (groups.count == 0) return body(int64_t{0}, z, std::true_type{});
+  double sum = 0;
+  int64_t first = 0;
+  for (int64_t j = 0; j < groups.count; first += groups.sizes[j++])
+    sum += body(first, Rows<T>{z.data + first, z.rows, groups.sizes[j], z.ld}, std::false_type{});
+  return sum;
+}
+
 template <class T>
-double output_delta(Loss loss, Activation f, const Rows<T>& z, const T* y, const T* w, T* delta,
+void softmax(Groups groups, const Rows<T>& z) {
+  over_groups(groups, z, [](int64_t, const Rows<T>& group, auto padded) {
+    softmax_rows<T, decltype(padded)::value>(group);
+    return 0.0;
+  });
+}
+
+template <class T>
+double output_delta(const Output& output, const Rows<T>& z, const T* y, const T* w, T* delta,
                     T* slope) {
-  if (loss.kind == LossKind::squared_error && f.kind == Act::identity)
-    return fused_delta<T, LossKind::squared_error>(z, y, w, delta);
-  if (loss.kind == LossKind::log_loss && f.kind == Act::sigmoid)
-    return fused_delta<T, LossKind::log_loss>(z, y, w, delta);
-  if (loss.kind == LossKind::poisson && f.kind == Act::exp)
-    return fused_delta<T, LossKind::poisson>(z, y, w, delta);
-  if (loss.kind == LossKind::cross_entropy && f.kind == Act::softmax)
-    return softmax_cross_entropy<T>(z, y, w, delta);
+  const Loss loss = output.loss;
+  const Activation f = output.f;
+  if (output.linked) {
+    if (loss.kind == LossKind::squared_error)
+      return fused_delta<T, LossKind::squared_error>(z, y, w, delta);
+    if (loss.kind == LossKind::log_loss) return fused_delta<T, LossKind::log_loss>(z, y, w, delta);
+    if (loss.kind == LossKind::poisson) return fused_delta<T, LossKind::poisson>(z, y, w, delta);
+    return over_groups(output.groups, z, [&](int64_t first, const Rows<T>& group, auto padded) {
+      return softmax_cross_entropy<T, decltype(padded)::value>(group, y + first, w, delta + first);
+    });
+  }
   if (f.kind == Act::softmax)
-    softmax<T>(z);
+    softmax<T>(output.groups, z);
   else
     activate<T>(f, z, slope);
   const T p = T(loss.parameter);
@@ -230,7 +271,10 @@ double output_delta(Loss loss, Activation f, const Rows<T>& z, const T* y, const
   });
   const Rows<T> d{delta, z.rows, z.columns, z.ld};
   if (f.kind == Act::softmax)
-    softmax_backward<T>(d, z.data);
+    over_groups(output.groups, d, [&](int64_t first, const Rows<T>& group, auto padded) {
+      softmax_backward<T, decltype(padded)::value>(group, z.data + first);
+      return 0.0;
+    });
   else
     multiply<T>(d, slope, z.ld);
   return total;

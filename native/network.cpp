@@ -44,6 +44,7 @@ std::uint64_t dropout_key(std::uint64_t seed, int64_t step, int layer) {
 template <class T>
 Network<T>::Network(NetworkSpec spec, int64_t rows, std::vector<double> dropout)
     : spec_(std::move(spec)),
+      output_(spec_.output()),
       kernels_(kernels<T>()),
       pool_(Pool::shared()),
       chunk_(std::min(rows, kChunk)),

@@ -143,7 +143,8 @@ class Network {
 
   static constexpr int64_t kWorthThreads = 1 << 19;  // multiplications, about 10 microseconds
 
-  NetworkSpec spec_;
+  const NetworkSpec spec_;
+  const Output output_;
   const Kernels<T>& kernels_;
   Pool& pool_;
   bool sparse_ = false;  // the samples of this call are CSR

@@ -377,7 +377,7 @@ double Network<T>::forward_backward(const Batch& batch, const Goal& goal) {
   }
   const Units<T>& z = s.a[L];
   const double loss = kernels_.output_delta(
-      spec_.loss, layers_[L].f, {z.data(), batch.rows, z.columns, z.ld}, s.targets.data(),
+      output_, {z.data(), batch.rows, z.columns, z.ld}, s.targets.data(),
       batch.sample_weight == nullptr ? nullptr : s.weights.data(), s.delta[L].data(),
       s.slope[L].data());
   if (!std::isfinite(loss)) return loss;

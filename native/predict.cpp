@@ -13,9 +13,9 @@ constexpr int64_t kRowByRow = 4;            // rows up to which nothing is copie
 constexpr int64_t kWorthThreads = 1 << 23;  // multiplications
 
 template <class T>
-void finish(const Kernels<T>& kernels, Activation f, const Rows<T>& z) {
+void finish(const Kernels<T>& kernels, Activation f, Groups groups, const Rows<T>& z) {
   if (f.kind == Act::softmax)
-    kernels.softmax(z);
+    kernels.softmax(groups, z);
   else
     kernels.activate(f, z, nullptr);
 }
@@ -26,8 +26,10 @@ struct Parameters {
   std::vector<Layer<T>> layers;
   Buffer<T> packed;
   int64_t widest = 0;
+  Groups groups;  // of the outputs
 
-  Parameters(const NetworkSpec& spec, const T* theta, int64_t lanes, bool pack) {
+  Parameters(const NetworkSpec& spec, const T* theta, int64_t lanes, bool pack)
+      : groups(spec.output().groups) {
     int64_t offset = 0, total = 0;
     for (int l = 0; l < spec.layers(); ++l) {
       const auto at = static_cast<std::size_t>(l);
@@ -102,7 +104,7 @@ void piece(const Kernels<T>& kernels, Pool& pool, const Parameters<T>& parameter
       kernels.product(p);
     }
     if (!(scores && l + 1 == parameters.layers.size()))
-      finish(kernels, layer.f, {here, rows, layer.out, ld});
+      finish(kernels, layer.f, parameters.groups, {here, rows, layer.out, ld});
     a = here;
     lda = ld;
     std::swap(here, other);

@@ -46,14 +46,40 @@ struct Loss {
   double parameter = 0.0;
 };
 
+// Outputs side by side, each group of them a softmax of its own; none: one group of all.
+struct Groups {
+  const int64_t* sizes = nullptr;
+  int64_t count = 0;
+};
+
+// The loss on the outputs of a network, as the kernels take it.
+struct Output {
+  Loss loss;
+  Activation f;
+  Groups groups;        // of a softmax f
+  bool linked = false;  // f is the canonical activation of the loss: their fused forms hold
+};
+
 // Layers 0..L; activations and biases are those of layers 1..L.
 struct NetworkSpec {
   std::vector<int64_t> sizes;
   std::vector<Activation> activations;
   std::vector<bool> bias;
   Loss loss;
+  std::vector<int64_t> groups, loss_groups;  // of a softmax output, of a cross entropy
 
   int layers() const { return static_cast<int>(sizes.size()) - 1; }
+  Output output() const {
+    const Activation f = activations.back();
+    const bool pair = (loss.kind == LossKind::squared_error && f.kind == Act::identity) ||
+                      (loss.kind == LossKind::log_loss && f.kind == Act::sigmoid) ||
+                      (loss.kind == LossKind::cross_entropy && f.kind == Act::softmax) ||
+                      (loss.kind == LossKind::poisson && f.kind == Act::exp);
+    return {loss,
+            f,
+            {groups.data(), static_cast<int64_t>(groups.size())},
+            pair && groups == loss_groups};
+  }
 };
 
 enum class OptimizerKind : int { sgd, adagrad, rmsprop, adam, adamw };

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from deltarule.activations import Activation, activation_names, get_activation
+from deltarule.description import check_output
 from deltarule.explain.network_file import published
 from deltarule.losses import Loss, loss_names
-from deltarule.network import Network, _check_output
+from deltarule.network import Network
 
 _OFFSETS = np.array([-2.0, -1.0, 1.0, 2.0])
 _FACTORS = np.array([1.0, -8.0, 8.0, -1.0]) / 12  # central differences of fourth order
@@ -59,7 +60,10 @@ def targets(loss: Loss, rng: np.random.Generator, n: int, k: int) -> Any:
     if loss.targets == "unit":
         return rng.uniform(0, 1, (n, k)).round(rng.integers(0, 2))
     if loss.targets == "distribution":
-        return rng.dirichlet(np.ones(k), n) if rng.integers(0, 2) else np.eye(k)[np.arange(n) % k]
+        sizes, soft = loss.groups or (k,), rng.integers(0, 2)
+        return np.hstack(
+            [rng.dirichlet(np.ones(j), n) if soft else np.eye(j)[np.arange(n) % j] for j in sizes]
+        )
     return rng.standard_normal((n, k))
 
 
@@ -72,7 +76,7 @@ def admissible_pairs() -> list[tuple[str, str]]:
     for loss in loss_names():
         for output in activation_names():
             try:
-                _check_output(get_activation(output), get_loss(loss), 3)
+                check_output(get_activation(output), get_loss(loss), 3)
             except SpecError:
                 continue
             pairs.append((loss, output))

@@ -203,9 +203,22 @@ def test_softmax_product_is_that_of_the_whole_jacobian(dtype: Any) -> None:
     assert f.backward(z, g).dtype == dtype
 
 
+def test_softmax_by_groups_is_softmax_of_each() -> None:
+    rng = np.random.default_rng(3)
+    f, one = get_activation("softmax(3,1,4)"), get_activation("softmax")
+    z, g = rng.normal(0, 3, (2, 6, 8)), rng.standard_normal((2, 6, 8))
+    for first, last in ((0, 3), (3, 4), (4, 8)):
+        part = ..., slice(first, last)
+        assert np.array_equal(f.f(z)[part], one.f(z[part]))
+        assert np.array_equal(f.backward(z, g)[part], one.backward(z[part], g[part]))
+    with pytest.raises(SpecError, match=r"7 outputs are not groups of 3 \+ 1 \+ 4 = 8"):
+        f.f(z[..., :7])
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_softmax_at_extremes(dtype: Any) -> None:
-    f = get_activation("softmax")
+@pytest.mark.parametrize("name", ["softmax", "softmax(3)"])
+def test_softmax_at_extremes(name: str, dtype: Any) -> None:
+    f = get_activation(name)
     z = np.array([[1e4, -1e4, 0], [1e4, 1e4, 1e4], [-1e4, -1e4, -1e4]], dtype=dtype)
     np.testing.assert_allclose(f.f(z).sum(axis=1), 1)
     assert f.f(z)[0, 0] == 1
@@ -223,7 +236,9 @@ def test_softmax_does_not_mind_a_shift_and_has_no_elementwise_slope() -> None:
 # -- records and names -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*activation_names(), *PARAMETRIZED, "elu(0.123456789)"])
+@pytest.mark.parametrize(
+    "name", [*activation_names(), *PARAMETRIZED, "elu(0.123456789)", "softmax(3,2,4)", "softmax(3)"]
+)
 def test_a_record_is_found_again_by_its_name(name: str) -> None:
     f = get_activation(name)
     assert f.registered
@@ -261,7 +276,11 @@ def test_aliases_case_and_spaces() -> None:
         ("", "unknown activation ''"),
         ("relu(2)", "'relu' takes no parameter"),
         ("leaky_relu(x)", "'x' is not a number"),
-        ("leaky_relu(1, 2)", "'1, 2' is not a number"),
+        ("leaky_relu(1, 2)", "'leaky_relu' takes fewer parameters, got 'leaky_relu(1, 2)'"),
+        ("softmax(3,)", "'' is not a number"),
+        ("softmax(3,nan)", "must be finite"),
+        ("softmax(3,2.5)", "the size of each group is a whole number >= 1, got 2.5"),
+        ("softmax(0)", "whole number >= 1, got 0"),
         ("elu(inf)", "must be finite"),
         ("elu(-1)", "alpha must be >= 0, got -1.0"),
         (3, "must be a name or a deltarule.Activation, got 3"),
@@ -284,7 +303,7 @@ def test_an_own_record_stays_itself() -> None:
     assert leaky_relu(0.2) is not get_activation("leaky_relu(0.2)")
 
 
-@pytest.mark.parametrize("name", activation_names())
+@pytest.mark.parametrize("name", [*activation_names(), "softmax(3,1)"])
 def test_the_same_code_under_jax(name: str) -> None:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)

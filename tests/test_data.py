@@ -178,6 +178,21 @@ def test_one_hot_rows_and_labels_are_the_same_targets(k: int, data: st.DataObjec
     )
 
 
+@given(st.lists(st.integers(2, 5), min_size=2, max_size=4).map(tuple), st.integers(0, 99))
+def test_one_label_for_each_group(groups: tuple[int, ...], seed: int) -> None:
+    loss = f"cross_entropy({','.join(map(str, groups))})"
+    labels = np.random.default_rng(seed).integers(0, groups, (6, len(groups)))
+    one_hot = np.hstack([np.eye(k)[labels[:, j]] for j, k in enumerate(groups)])
+    for given_as in (labels, labels.astype(float), labels.tolist(), one_hot):
+        assert np.array_equal(outputs(loss, given_as, 6, sum(groups)), one_hot)
+    assert outputs(loss, labels, 6, sum(groups), np.float32).dtype == np.float32
+
+
+def test_one_group_with_a_size_is_as_one_without() -> None:
+    assert outputs("cross_entropy(3)", [2, 0], 2, 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert outputs("cross_entropy(3)", [[2], [0]], 2, 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
 BAD_TARGETS = [
     ("squared_error", [1, 2], 3, 1, "Y has shape (2,), but there are 3 samples with 1 output"),
     ("squared_error", [[1, 2]], 1, 3, "Y has shape (1, 2), but squared_error with 3 outputs"),
@@ -192,6 +207,19 @@ BAD_TARGETS = [
     ("cross_entropy", [[1, 1, 0]], 1, 3, "Y: row 0 sums to 2; for cross_entropy a row is one-hot"),
     ("cross_entropy", [[2, -1, 0]], 1, 3, "Y holds 2 at row 0, column 0"),
     ("cross_entropy", [[0.5, 0.4]], 1, 2, "row 0 sums to 0.9"),
+    (
+        "cross_entropy(3,2)",
+        [[0, 1], [1, 2]],
+        2,
+        5,
+        "the label 2 at row 1, column 1; with 2 outputs",
+    ),
+    ("cross_entropy(3,2)", [[0, 1], [-1, 1]], 2, 5, "the label -1 at row 1, column 0; with 3 out"),
+    ("cross_entropy(3,2)", [0, 1], 2, 5, "needs (2, 5), or labels (2, 2)"),
+    ("cross_entropy(3,2)", [[0], [1]], 2, 5, "needs (2, 5), or labels (2, 2)"),
+    ("cross_entropy(3,2)", [[0.2, 0.8, 0, 1, 1]], 1, 5, "Y: row 0, group 1 sums to 2; for cross"),
+    ("cross_entropy(3,2)", [[0.2, 0.4, 0, 0, 1]], 1, 5, "row 0, group 0 sums to 0.6"),
+    ("cross_entropy(3,2)", [[2, -1, 0, 0, 1]], 1, 5, "Y holds 2 at row 0, column 0"),
     ("log_loss", [-1, 1], 2, 1, "Y holds -1 at row 0, column 0; for log_loss a target is between"),
     ("log_loss", [0, 2], 2, 1, "Y holds 2 at row 1"),
     ("poisson", [3, -2], 2, 1, "Y holds -2 at row 1, column 0; for poisson a target is a number >"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -158,6 +159,21 @@ def test_an_own_activation_that_mixes_units() -> None:
     Network([2, 3], output_activation=own_softmax(right))
     with pytest.raises(DerivativeError, match="jacobian_product is not the derivative"):
         Network([2, 3], output_activation=own_softmax(lambda z, g: g))
+
+
+def test_own_functions_by_groups() -> None:
+    link, pair = get_activation("softmax(3,2)"), get_loss("cross_entropy(3,2)")
+    f = Activation("own", link.f, link.df, jacobian_product=link.jacobian_product, groups=(3, 2))
+    one_group = get_activation("softmax").jacobian_product
+    Network([2, 5], output_activation=f)
+    wrong = dataclasses.replace(f, jacobian_product=one_group)
+    with pytest.raises(DerivativeError, match="jacobian_product is not the derivative"):
+        Network([2, 5], output_activation=wrong)
+    # its fused forms hold only where the targets of each group sum to 1
+    own = dataclasses.replace(pair, name="own")
+    Network([2, 5], loss=own)
+    with pytest.raises(DerivativeError, match="fused_J"):
+        Network([2, 5], loss=dataclasses.replace(own, groups=()))
 
 
 def test_the_points_of_the_check_cannot_be_spoiled() -> None:

@@ -25,7 +25,7 @@ from oracles import (
     targets,
 )
 
-PARAMETRIZED = ["huber(0.5)", "quantile(0.9)"]
+PARAMETRIZED = ["huber(0.5)", "quantile(0.9)", "cross_entropy(2,1)"]
 LINKS = {
     "squared_error": "identity",
     "log_loss": "sigmoid",
@@ -120,10 +120,11 @@ def test_values_against_scikit_learn() -> None:
 # -- canonical pairs -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", loss_names())
+@pytest.mark.parametrize("name", [*loss_names(), "cross_entropy(3,1)", "cross_entropy(4)"])
 def test_fused_pair_is_the_unfused_one(name: str) -> None:
     loss, rng = get_loss(name), np.random.default_rng(1)
-    assert loss.link == LINKS[name]
+    head, bracket, sizes = name.partition("(")
+    assert loss.link == LINKS[head] + bracket + sizes
     output = get_activation(loss.link)
     z, y = rng.uniform(-3, 3, (9, 4)), targets(loss, rng, 9, 4)
     o = output.f(z)
@@ -133,7 +134,9 @@ def test_fused_pair_is_the_unfused_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ["squared_error", "log_loss", "cross_entropy", "poisson"])
+@pytest.mark.parametrize(
+    "name", ["squared_error", "log_loss", "cross_entropy", "cross_entropy(2,2)", "poisson"]
+)
 def test_canonical_delta_is_output_minus_target(name: str, dtype: Any) -> None:  # A8, C10
     loss, rng = get_loss(name), np.random.default_rng(2)
     output = get_activation(loss.link)
@@ -269,6 +272,9 @@ def test_a_record_is_found_again_by_its_name(name: str) -> None:
         ("huber(0)", "delta must be > 0, got 0.0"),
         ("quantile(1)", "between 0 and 1, got 1.0"),
         ("log_loss(2)", "takes no parameter"),
+        ("huber(1,2)", "'huber' takes fewer parameters"),
+        ("cross_entropy(2,x)", "'x' is not a number"),
+        ("cross_entropy(2,1.5)", "the size of each group is a whole number >= 1, got 1.5"),
         (1.0, "must be a name or a deltarule.Loss, got 1.0"),
     ],
 )
@@ -297,7 +303,7 @@ def test_an_own_loss_keeps_its_functions_through_a_copy() -> None:
     assert other.targets == "real"
 
 
-@pytest.mark.parametrize("name", loss_names())
+@pytest.mark.parametrize("name", [*loss_names(), "cross_entropy(2,1)"])
 def test_the_same_code_under_jax(name: str) -> None:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)

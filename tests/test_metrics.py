@@ -26,6 +26,22 @@ def test_classes(weighted: bool) -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
+def test_groups_are_averaged(weighted: bool) -> None:
+    output = np.hstack([RNG.dirichlet(np.ones(k), 50) for k in (4, 2, 3)])
+    labels = RNG.integers(0, (4, 2, 3), (50, 3))
+    Y, w = (
+        np.hstack([np.eye(k)[labels[:, j]] for j, k in enumerate((4, 2, 3))]),
+        weights(50, weighted),
+    )
+    got = metrics(get_loss("cross_entropy(4,2,3)"), output, Y, w)["accuracy"]
+    each = [
+        accuracy_score(labels[:, j], part.argmax(1), sample_weight=w)
+        for j, part in enumerate(np.split(output, [4, 6], axis=1))
+    ]
+    assert got == pytest.approx(np.mean(each), rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
 def test_labels_are_averaged_over_outputs(weighted: bool) -> None:
     output, Y = RNG.random((40, 3)), RNG.integers(0, 2, (40, 3)).astype(float)
     w = weights(40, weighted)

@@ -72,6 +72,20 @@ def test_the_issues_own_example() -> None:
         ({"loss": "poisson", "output_activation": "identity"}, "poisson is defined for outputs"),
         ({"loss": "cross_entropy"}, "cross_entropy needs an output for each class, at least 2"),
         ({"output_activation": "softmax"}, "softmax over 1 output is always 1; take sigmoid"),
+        (
+            {"sizes": [2, 7], "activations": [], "output_activation": "softmax(3,2)"},
+            "softmax(3,2) has groups of 3 + 2 = 5 outputs, but the output layer has 7 units",
+        ),
+        (
+            {"sizes": [2, 4], "loss": "cross_entropy(3,2)"},
+            "softmax(3,2) has groups of 3 + 2 = 5 outputs, but the output layer has 4 units",
+        ),
+        (
+            {"sizes": [2, 4], "loss": "cross_entropy(3,2)", "output_activation": "sigmoid"},
+            "cross_entropy(3,2) has groups of 3 + 2 = 5 outputs, but the output layer has 4 units",
+        ),
+        ({"sizes": [2, 2], "loss": "cross_entropy(1,1)"}, "softmax over 1 output is always 1"),
+        ({"activations": ["softmax(3)", "identity"]}, "softmax(3) mixes the units of a layer"),
         ({"bias": 1}, "bias must be a bool, or one bool for each of 2 layers; got 1"),
         ({"bias": None}, "got None"),
         ({"bias": [True]}, "bias must be a bool, or one bool for each of 2 layers"),

@@ -51,6 +51,15 @@ def test_every_activation_and_loss(tmp_path: Path, activation: str, loss: str, d
     assert net.predict(x).tobytes() == again.predict(x).tobytes()
 
 
+def test_groups_of_outputs(tmp_path: Path) -> None:
+    net = dr.Network([3, 4, 6], "tanh", "cross_entropy(3,1,2)", rng=0)
+    net.save(tmp_path / "m")
+    again = dr.load(tmp_path / "m")
+    assert_same(net, again)
+    assert_same(net, pickle.loads(pickle.dumps(net)))
+    assert again.activations[-1].groups == again.loss.groups == (3, 1, 2)
+
+
 @given(data=st.data())
 def test_any_shape_bias_and_folding(data: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     sizes = data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=6))

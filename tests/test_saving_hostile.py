@@ -189,6 +189,8 @@ def test_other_versions(tmp_path: Path, version: str) -> None:
         ({"activations": None}, "makes no sense"),
         ({"loss": "cross_entropy"}, "cross_entropy"),
         ({"loss": ["squared_error"]}, "makes no sense"),
+        ({"activations": ["relu", "softmax(3,2)"]}, "but the output layer has 1 units"),
+        ({"activations": ["relu", "softmax(1e308,1e308)"]}, "but the output layer has 1 units"),
         ({"loss": "__import__('os')"}, "unknown loss"),
         ({"bias": [1, 0]}, "makes no sense"),
         ({"bias": True}, "makes no sense"),

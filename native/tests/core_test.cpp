@@ -64,14 +64,16 @@ struct Problem {
       }
       if ((i + 1) % spec.sizes.front() == 0) starts.push_back(static_cast<int64_t>(values.size()));
     }
-    for (int64_t i = 0; i < n; ++i) {
-      double total = 0;
-      for (int64_t k = 0; k < spec.sizes.back(); ++k) {
-        y.push_back(T(std::abs(normal(random)) + 0.1));
-        total += double(y.back());
+    const std::vector<int64_t> whole{spec.sizes.back()};
+    for (int64_t i = 0; i < n; ++i)
+      for (const int64_t size : spec.loss_groups.empty() ? whole : spec.loss_groups) {
+        double total = 0;
+        for (int64_t k = 0; k < size; ++k) {
+          y.push_back(T(std::abs(normal(random)) + 0.1));
+          total += double(y.back());
+        }
+        for (int64_t k = 0; k < size; ++k) y[y.size() - 1 - std::size_t(k)] /= T(total);
       }
-      for (int64_t k = 0; k < spec.sizes.back(); ++k) y[y.size() - 1 - std::size_t(k)] /= T(total);
-    }
     for (int64_t i = 0; i < n; ++i) order.push_back((i * 7 + 3) % n);
     std::sort(order.begin(), order.end());
     std::shuffle(order.begin(), order.end(), random);
@@ -159,6 +161,55 @@ void check_steps(const NetworkSpec& spec, int64_t rows, const OptimizerSpec& opt
   }
 }
 
+// The objective of a full batch is C with the penalties; that of each batch adds up to the loss.
+template <class T>
+void check_objective(const NetworkSpec& spec, int64_t rows) {
+  Problem<T> p(spec, rows, 6);
+  const unsigned char stop = 0;
+  const double l1 = 0.3, l2 = 0.5;
+  double penalty = 0;
+  std::size_t at = 0;
+  for (int l = 0; l < spec.layers(); ++l) {
+    const auto here = static_cast<std::size_t>(l);
+    if (spec.bias[here]) at += static_cast<std::size_t>(spec.sizes[here + 1]);
+    for (int64_t i = 0; i < spec.sizes[here] * spec.sizes[here + 1]; ++i, ++at)
+      penalty += l1 * std::abs(double(p.theta[at])) + l2 / 2 * double(p.theta[at] * p.theta[at]);
+  }
+  std::vector<T> g(p.theta.size());
+  for (const int64_t batch : {int64_t{1}, int64_t{3}, rows}) {
+    Network<T> net(spec, rows);
+    const double C = net.gradients(p.theta.data(), p.dense(), p.y.data(), nullptr, g.data());
+    std::vector<T> theta = p.theta;
+    const int64_t batches = (rows + batch - 1) / batch;
+    std::vector<double> objective(static_cast<std::size_t>(batches));
+    const std::vector<double> rates(objective.size(), 0.0);
+    RunSpec<T> run{};
+    run.samples = p.dense();
+    run.targets = p.y.data();
+    run.batch_size = batch;
+    run.theta = theta.data();
+    run.stop = &stop;
+    run.objective = objective.data();
+    net.steps(run, p.order.data(), rows, rates.data(), 0, batches);
+    double total = 0;
+    for (int64_t k = 0; k < batches; ++k)
+      total += objective[static_cast<std::size_t>(k)] *
+               static_cast<double>(std::min(batch, rows - k * batch));
+    const double off = std::abs(total / static_cast<double>(rows) - C);
+    expect(off < 1e-5 * (C + 1), "objective of each batch", spec, off);
+    if (batch != rows) continue;
+    run.l1 = l1;
+    run.l2 = l2;
+    for (const bool per_sample : {false, true}) {
+      run.penalties_per_sample = per_sample;
+      net.steps(run, p.order.data(), rows, rates.data(), 0, 1);
+      const double wanted = C + penalty / (per_sample ? static_cast<double>(rows) : 1.0);
+      const double error = std::abs(objective[0] - wanted);
+      expect(error < 1e-5 * wanted, "objective with penalties", spec, error);
+    }
+  }
+}
+
 void all_functions() {
   for (int hidden = 0; hidden < static_cast<int>(Act::exp); ++hidden)
     check_gradient(
@@ -169,6 +220,25 @@ void all_functions() {
     for (const Act output : positive)
       check_gradient(make_spec({5, 17, 3}, Act::tanh, output, static_cast<LossKind>(loss)), 33);
   check_gradient(make_spec({5, 17, 3}, Act::tanh, Act::exp, LossKind::poisson), 33);
+  const std::vector<int64_t> groups{3, 1, 8, 5};
+  for (const LossKind loss : {LossKind::cross_entropy, LossKind::squared_error}) {
+    NetworkSpec spec = make_spec({5, 17, 17}, Act::tanh, Act::softmax, loss);
+    spec.groups = groups;
+    check_gradient(spec, 33);  // squared error; or the entropy of all outputs as one group
+    if (loss == LossKind::cross_entropy) {
+      spec.loss_groups = groups;
+      check_gradient(spec, 33);
+      check_steps<float>(spec, 20, {}, false, 0);
+      spec.groups.clear();
+      check_gradient(spec, 33);
+    }
+  }
+  const auto sum = LossKind::squared_error;
+  for (const std::vector<int64_t>& sizes :
+       {std::vector<int64_t>{4, 16, 3}, {5, 17, 7, 3}, {700, 600, 2}}) {
+    check_objective<float>(make_spec(sizes, Act::tanh, Act::identity, sum), 33);
+    check_objective<double>(make_spec(sizes, Act::tanh, Act::identity, sum), 33);
+  }
 }
 
 void all_shapes() {

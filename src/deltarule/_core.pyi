@@ -13,6 +13,8 @@ class NetworkSpec:
         bias: list[bool],
         loss: int,
         loss_parameter: float,
+        groups: list[int],
+        loss_groups: list[int],
     ) -> None: ...
 
 class OptimizerSpec:
@@ -53,9 +55,11 @@ class _Network:
         weight_before: float,
         l1: float,
         l2: float,
+        penalties_per_sample: bool,
         clip_norm: float,
         seed: int,
         stop: NDArray[Any],
+        objective: NDArray[Any] | None,
         order: NDArray[Any],
         rates: NDArray[Any],
         first: int,

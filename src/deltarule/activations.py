@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.errors import SpecError, unknown_name
+from deltarule.groups import Groups, by_group, group_sizes, in_brackets
 
 Function = Callable[[Any], Any]
 
@@ -43,6 +44,9 @@ class Activation:
         The number in brackets of a parametrized one.
     jacobian_product : callable (z, g) -> dJ/dz, or None
         Only for an f that mixes the units of a layer (softmax), with g = dJ/da; df is then unused.
+    groups : tuple of int, default ()
+        Of an f that mixes only units of the same group: the sizes of the groups, which must fill
+        the layer; () is one group of all.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Activation:
     initializer: str = "glorot_uniform"
     parameter: float | None = None
     jacobian_product: Callable[[Any, Any], Any] | None = field(default=None, repr=False)
+    groups: Groups = ()
 
     def backward(self, z: Any, g: Any) -> Any:
         """dJ/dz from g = dJ/da: the chain rule through this activation."""
@@ -227,6 +232,21 @@ def selu() -> Activation:
     return _elu("selu", 1.0507009873554805, 1.6732632423543772, (0.0,), "lecun_normal")
 
 
+def softmax(*sizes: float) -> Activation:
+    """exp(z_i) / sum_j exp(z_j) over all units, or over each group of "softmax(3,2)" by itself."""
+    groups = group_sizes("softmax", sizes)
+    return Activation(
+        "softmax" + in_brackets(groups),
+        by_group(_softmax, groups),
+        _softmax_has_no_slope,
+        formula="exp(z_i) / sum_j exp(z_j)" + (", j in the group of i" if groups else ""),
+        df_formula="da_i/dz_j = a_i ([i = j] - a_j)" + (", 0 between groups" if groups else ""),
+        range=(0.0, 1.0),
+        jacobian_product=by_group(_softmax_jacobian_product, groups),
+        groups=groups,
+    )
+
+
 def _plain(name: str, f: Function, df: Function, **more: Any) -> Callable[[], Activation]:
     return lambda: Activation(name, f, df, **more)
 
@@ -308,15 +328,7 @@ _FACTORIES: Mapping[str, Callable[..., Activation]] = {
         initializer="he_uniform",
     ),
     "exp": _plain("exp", _exp, _exp, formula="exp(z)", df_formula="exp(z)", range=(0.0, math.inf)),
-    "softmax": _plain(
-        "softmax",
-        _softmax,
-        _softmax_has_no_slope,
-        formula="exp(z_i) / sum_j exp(z_j)",
-        df_formula="da_i/dz_j = a_i ([i = j] - a_j)",
-        range=(0.0, 1.0),
-        jacobian_product=_softmax_jacobian_product,
-    ),
+    "softmax": softmax,
 }
 ALIASES = {"logistic": "sigmoid", "linear": "identity", "swish": "silu"}
 _made: dict[str, Activation] = {}
@@ -351,7 +363,7 @@ def make_record(
     factories: Mapping[str, Callable[..., Any]],
     aliases: Mapping[str, str] | None = None,
 ) -> Any:
-    """The record for "name" or "name(number)" from a registry of factories."""
+    """The record for "name", "name(number)" or "name(number,number)" from a registry."""
     match = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*([^()]*?)\s*\))?\s*", spec)
     name = match[1].lower() if match else spec
     name = (aliases or {}).get(name, name)
@@ -360,13 +372,19 @@ def make_record(
         raise unknown_name(kind, spec, [*factories, *(aliases or {})])
     if not match[2]:
         return factory()
+    values = [_parameter(kind, spec, text.strip()) for text in match[2].split(",")]
     try:
-        value = float(match[2])
+        return factory(*values)
+    except TypeError:
+        takes = "no parameter" if len(values) == 1 else "fewer parameters"
+        raise SpecError(f"{kind} {name!r} takes {takes}, got {spec!r}") from None
+
+
+def _parameter(kind: str, spec: str, text: str) -> float:
+    try:
+        value = float(text)
     except ValueError:
-        raise SpecError(f"{kind} {spec!r}: {match[2]!r} is not a number") from None
+        raise SpecError(f"{kind} {spec!r}: {text!r} is not a number") from None
     if not math.isfinite(value):
         raise SpecError(f"{kind} {spec!r}: the parameter must be finite")
-    try:
-        return factory(value)
-    except TypeError:
-        raise SpecError(f"{kind} {name!r} takes no parameter, got {spec!r}") from None
+    return value

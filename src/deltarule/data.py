@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import DataError, SpecError
+from deltarule.groups import Groups, apart
 from deltarule.losses import Loss
 from deltarule.params import Array
 
@@ -124,27 +125,35 @@ def _check_width(shape: tuple[int, ...], n_inputs: int, what: str) -> None:
 def check_targets(loss: Loss, Y: Any, n: int, n_outputs: int, dtype: Any, what: str = "Y") -> Array:
     """Y as a C-contiguous (n, n_outputs) array of `dtype`, as the loss needs it.
 
-    For targets of kind "distribution", labels (n,) of integers 0..k-1 become one-hot rows.
+    For targets of kind "distribution", labels (n,) of integers 0..k-1 become one-hot rows; with m
+    groups of outputs labels (n, m), each one-hot in its group.
 
     Raises DataError for a wrong shape, NaN or infinity, or a value that the loss cannot take.
     """
     # in float64, so that nothing is lost before it is checked, unless it comes as it will be used
     array = _as_numbers(Y, dtype if getattr(Y, "dtype", None) == dtype else np.float64, what)
-    labels_given = array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1 and n_outputs > 1)
+    several = len(loss.groups) > 1
+    labels_given = not several and (
+        array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1 and n_outputs > 1)
+    )
     if len(array) != n or array.ndim not in (1, 2):
         raise DataError(
             f"{what} has shape {array.shape}, but there are {n} samples with "
             f"{n_outputs} output{'s' if n_outputs > 1 else ''}"
         )
     _require_finite(array, what)
-    if loss.targets == "distribution" and labels_given:
-        return _one_hot(array.reshape(-1), n_outputs, dtype, what)
+    if loss.targets == "distribution":
+        if labels_given:
+            return _one_hot(array.reshape(-1, 1), (n_outputs,), dtype, what)
+        if several and array.shape == (n, len(loss.groups)):
+            return _one_hot(array, loss.groups, dtype, what)
     if array.ndim == 1 and n_outputs == 1:
         array = array.reshape(-1, 1)
     if array.shape != (n, n_outputs):
+        labels = f", or labels ({n}, {len(loss.groups)})" if several else ""
         raise DataError(
             f"{what} has shape {array.shape}, but {loss.name} with {n_outputs} outputs needs "
-            f"({n}, {n_outputs})"
+            f"({n}, {n_outputs}){labels}"
         )
     if loss.targets != "real":
         _check_values(loss, array, what)
@@ -156,16 +165,20 @@ def check_targets(loss: Loss, Y: Any, n: int, n_outputs: int, dtype: Any, what: 
     return result
 
 
-def _one_hot(labels: Array, k: int, dtype: Any, what: str) -> Array:
-    bad = (labels != np.floor(labels)) | (labels < 0) | (labels >= k)
+def _one_hot(labels: Array, sizes: Groups, dtype: Any, what: str) -> Array:
+    """One-hot rows from labels (n, m), one for each group of outputs."""
+    bad = (labels != np.floor(labels)) | (labels < 0) | (labels >= sizes)
     if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+        row, j = (int(i) for i in np.argwhere(bad)[0])
+        place = _place((row, j)) if len(sizes) > 1 else _place((row,))
+        group = f" in group {j}" if len(sizes) > 1 else ""
         raise DataError(
-            f"{what} holds the label {labels[row]:g} at row {row}; with {k} outputs a label is a "
-            f"whole number from 0 to {k - 1}"
+            f"{what} holds the label {labels[row, j]:g} at {place}; with {sizes[j]} outputs{group} "
+            f"a label is a whole number from 0 to {sizes[j] - 1}"
         )
-    Y = np.zeros((len(labels), k), dtype=dtype)
-    Y[np.arange(len(labels)), labels.astype(np.int64)] = 1
+    first = np.cumsum([0, *sizes[:-1]])
+    Y = np.zeros((len(labels), sum(sizes)), dtype=dtype)
+    Y[np.arange(len(labels))[:, None], first + labels.astype(np.int64)] = 1
     return Y
 
 
@@ -180,13 +193,17 @@ def _check_values(loss: Loss, array: Array, what: str) -> None:
             f"{what} holds {array[index]:g} at {_place(index)}; for {loss.name} a target is {need}"
         )
     if loss.targets == "distribution":
-        total = array.sum(axis=1, dtype=np.float64)
-        wrong = np.abs(total - 1) > 1e-5
-        if wrong.any():
+        parts = apart(array, loss.groups)
+        for j, part in enumerate(parts):
+            total = part.sum(axis=1, dtype=np.float64)
+            wrong = np.abs(total - 1) > 1e-5
+            if not wrong.any():
+                continue
             row = int(np.flatnonzero(wrong)[0])
+            group, each = (f", group {j}", "group") if len(parts) > 1 else ("", "sample")
             raise DataError(
-                f"{what}: row {row} sums to {total[row]:g}; for {loss.name} a row is one-hot or "
-                "holds probabilities that sum to 1 (or give labels, one per sample)"
+                f"{what}: row {row}{group} sums to {total[row]:g}; for {loss.name} a row is "
+                f"one-hot or holds probabilities that sum to 1 (or give labels, one per {each})"
             )
 
 

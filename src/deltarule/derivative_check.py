@@ -104,7 +104,8 @@ def _plausible_targets(loss: Loss, rng: np.random.Generator, shape: tuple[int, i
     if loss.targets == "unit":
         return rng.integers(0, 2, shape).astype(np.float64)
     if loss.targets == "distribution":
-        return np.eye(shape[1])[rng.integers(0, shape[1], shape[0])]
+        sizes = loss.groups or (shape[1],)
+        return np.hstack([np.eye(k)[rng.integers(0, k, shape[0])] for k in sizes])
     return rng.standard_normal(shape)
 
 

@@ -108,7 +108,8 @@ def backward(
     Parameters
     ----------
     X : (n, n_0)
-    Y : (n, n_L), or (n,) for one output; for cross_entropy also labels (n,)
+    Y : (n, n_L), or (n,) for one output; for cross_entropy also labels (n,), or one column for each
+        group of outputs
     sample_weight : (n,), optional
         C is then sum_i w_i J_i / sum_i w_i ("mean") or sum_i w_i J_i ("sum").
     reduction : "mean" (default) or "sum"

@@ -16,6 +16,7 @@ from typing import Any
 
 from deltarule.activations import Activation, get_activation, make_record, number
 from deltarule.errors import SpecError
+from deltarule.groups import Groups, apart, group_sizes, in_brackets
 
 Function = Callable[[Any, Any], Any]
 
@@ -39,7 +40,7 @@ class Loss:
         package's own record, not one of yours that has its name).
     targets : {"real", "count", "unit", "distribution"}
         What a target may be: any number; a number >= 0; a number in [0, 1] (labels 0 and 1
-        included); a class 0..k-1, a one-hot row or a row of probabilities.
+        included); a class 0..k-1, a one-hot row or a row of probabilities (in each group).
     domain : (float, float)
         Where J is defined as a function of o; an output activation must stay inside.
     formula, dJ_formula : str
@@ -48,6 +49,9 @@ class Loss:
         Values of o - y at which dJ/do jumps.
     parameter : float or None
         The number in brackets of a parametrized one.
+    groups : tuple of int, default ()
+        Of one whose targets are distributions: the sizes of the groups of outputs, each of which
+        has a distribution of its own; () is one group of all.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Loss:
     dJ_formula: str = ""
     kinks: tuple[float, ...] = ()
     parameter: float | None = None
+    groups: Groups = ()
 
     def links(self, output: Activation) -> bool:
         """Whether the fused forms hold: the output activation is the very record of the link."""
@@ -156,25 +161,35 @@ def log_loss() -> Loss:
     )
 
 
-def cross_entropy() -> Loss:
-    """-sum_i y_i log o_i over k classes (SPEC C7)."""
+def cross_entropy(*sizes: float) -> Loss:
+    """-sum_i y_i log o_i over k classes (SPEC C7).
+
+    Of "cross_entropy(3,2)" the outputs are two groups, of three and of two classes, and each
+    group's targets are a distribution; J is the sum over the groups.
+    """
+    groups = group_sizes("cross_entropy", sizes)
+    link = "softmax" + in_brackets(groups)
 
     def fused(z: Any, y: Any) -> Any:
+        return sum(map(of_group, apart(z, groups), apart(y, groups)))
+
+    def of_group(z: Any, y: Any) -> Any:
         xp = _xp(z)
         shifted = z - xp.max(z, axis=-1, keepdims=True)
         return xp.log(_sum(xp.exp(shifted))) - _sum(y * shifted)
 
     return Loss(
-        "cross_entropy",
+        "cross_entropy" + in_brackets(groups),
         lambda o, y: -_sum(y * _xp(o).log(_away_from_zero(o, y))),
         lambda o, y: -y / _away_from_zero(o, y),
-        link="softmax",
+        link=link,
         fused_J=fused,
-        fused_dJ=lambda z, y: get_activation("softmax").f(z) - y,
+        fused_dJ=lambda z, y: get_activation(link).f(z) - y,
         targets="distribution",
         domain=(0.0, 1.0),
         formula="-y log(o)",
         dJ_formula="-y / o",
+        groups=groups,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deltarule.groups import apart
 from deltarule.losses import Loss
 from deltarule.params import Array
 
@@ -18,14 +19,17 @@ def metric_names(loss: Loss) -> tuple[str, ...]:
 def metrics(loss: Loss, output: Array, Y: Array, weight: Array | None) -> dict[str, float]:
     """The metrics that suit the loss, from outputs and targets (n, k).
 
-    accuracy: the share of samples whose largest output is the largest target (cross_entropy), or
-    of labels on the right side of 1/2, averaged over the labels (log_loss). r2 is averaged over
+    accuracy: the share of samples whose largest output is the largest target, averaged over the
+    groups (cross_entropy), or of labels on the right side of 1/2, averaged over the labels
+    (log_loss). r2 is averaged over
     the outputs; an output with constant targets counts 1 if it is met exactly, else 0. rmse is the
     root of the mean over samples and outputs.
     """
     w = np.ones(len(Y)) if weight is None else weight.astype(np.float64)
     if loss.targets == "distribution":
-        return {"accuracy": float(np.average(output.argmax(1) == Y.argmax(1), weights=w))}
+        groups = zip(apart(output, loss.groups), apart(Y, loss.groups), strict=True)
+        right = np.mean([o.argmax(1) == y.argmax(1) for o, y in groups], axis=0)
+        return {"accuracy": float(np.average(right, weights=w))}
     if loss.targets == "unit":
         right = ((output >= 0.5) == (Y >= 0.5)).mean(axis=1)
         return {"accuracy": float(np.average(right, weights=w))}

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deltarule import derivative_check
-from deltarule.activations import Activation, get_activation
+from deltarule.activations import Activation
 from deltarule.backprop import Layer
 from deltarule.data import check_inputs
+from deltarule.description import (
+    check_output,
+    checked_activations,
+    checked_bias,
+    checked_dtype,
+    checked_sizes,
+)
 from deltarule.errors import SpecError
 from deltarule.initializers import get_initializer
 from deltarule.losses import Loss, get_loss
@@ -68,13 +75,7 @@ class Network:
         output_activation: str | Activation | None = None,
         check_derivatives: bool = True,
     ) -> None:
-        self.loss = get_loss(loss)
-        self.sizes = _checked_sizes(sizes)
-        L = len(self.sizes) - 1
-        self.activations = _checked_activations(activations, output_activation, self.loss, L)
-        self.layout = Layout(self.sizes, _checked_bias(bias, L))
-        self.dtype = _checked_dtype(dtype)
-        _check_output(self.activations[-1], self.loss, self.sizes[-1])
+        self._describe(sizes, activations, loss, bias, dtype, output_activation)
         if check_derivatives:
             derivative_check.check_own_functions(self.activations, self.loss, self.sizes[-1])
         self._theta = np.zeros(self.layout.size, dtype=self.dtype)
@@ -87,6 +88,41 @@ class Network:
                     f"the initializer gave shape {drawn.shape} for layer {l + 1}, not {W.shape}"
                 )
             W[...] = drawn
+
+    def _describe(
+        self,
+        sizes: Sequence[int],
+        activations: str | Activation | Sequence[str | Activation],
+        loss: str | Loss,
+        bias: bool | Sequence[bool],
+        dtype: Any,
+        output_activation: str | Activation | None,
+    ) -> None:
+        """All of the network but its parameters."""
+        self.loss = get_loss(loss)
+        self.sizes = checked_sizes(sizes)
+        L = len(self.sizes) - 1
+        self.activations = checked_activations(activations, output_activation, self.loss, L)
+        self.layout = Layout(self.sizes, checked_bias(bias, L))
+        self.dtype = checked_dtype(dtype)
+        check_output(self.activations[-1], self.loss, self.sizes[-1])
+
+    @classmethod
+    def without_parameters(
+        cls,
+        sizes: Sequence[int],
+        activations: Sequence[str | Activation],
+        loss: str | Loss,
+        bias: Sequence[bool],
+        dtype: Any,
+    ) -> Network:
+        """A description for `from_spec`, checked as a network's but not by derivatives.
+
+        Nothing is allocated: the sizes may be those of a file that is not trusted yet.
+        """
+        net = cls.__new__(cls)
+        net._describe(sizes, activations, loss, bias, dtype, None)
+        return net
 
     # -- parameters ---------------------------------------------------------------------------
 
@@ -294,86 +330,6 @@ def _checked_rng(rng: Any) -> np.random.Generator:
         raise SpecError(
             f"rng must be None, a whole number >= 0, a SeedSequence or a Generator, got {rng!r}"
         ) from None
-
-
-def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
-    try:
-        listed = list(sizes)
-    except TypeError:
-        raise SpecError(f"sizes must be a list such as [2, 3, 1], got {sizes!r}") from None
-    if len(listed) < 2:
-        raise SpecError(f"sizes needs inputs and outputs at least, such as [2, 1]; got {sizes!r}")
-    for l, n in enumerate(listed):
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise SpecError(f"sizes: layer {l} must have a whole number of units >= 1, got {n!r}")
-    return tuple(int(n) for n in listed)
-
-
-def _checked_activations(
-    given: str | Activation | Sequence[str | Activation],
-    output: str | Activation | None,
-    loss: Loss,
-    L: int,
-) -> tuple[Activation, ...]:
-    if isinstance(given, str | Activation):
-        last = get_activation(loss.link if output is None else output)
-        result = [get_activation(given)] * (L - 1) + [last]
-    elif not isinstance(given, Sequence):
-        raise SpecError(f"activations must be a name, an Activation or a list, got {given!r}")
-    else:
-        result = [get_activation(one) for one in given]
-        if output is not None and len(result) == L - 1:
-            result.append(get_activation(output))
-        elif output is not None:
-            raise SpecError(
-                f"with output_activation, activations names the {L - 1} hidden layers; "
-                f"got {len(result)}"
-            )
-        if len(result) != L:
-            raise SpecError(
-                f"activations has {len(result)} entries, but there are {L} layers (the output "
-                "layer counts, the inputs do not); give one name for all hidden layers, or "
-                f"a list of {L}"
-            )
-    for l, f in enumerate(result[:-1], start=1):
-        if f.jacobian_product is not None:
-            raise SpecError(f"{f.name} mixes the units of a layer: only the output, not layer {l}")
-    return tuple(result)
-
-
-def _checked_bias(bias: bool | Sequence[bool], L: int) -> tuple[bool, ...]:
-    if isinstance(bias, bool | np.bool_):
-        return (bool(bias),) * L
-    flags = tuple(bias) if isinstance(bias, Sequence | np.ndarray) else ()
-    if len(flags) != L or not all(isinstance(flag, bool | np.bool_) for flag in flags):
-        raise SpecError(f"bias must be a bool, or one bool for each of {L} layers; got {bias!r}")
-    return tuple(bool(flag) for flag in flags)
-
-
-def _checked_dtype(dtype: Any) -> np.dtype[Any]:
-    try:
-        result: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)
-    except TypeError:
-        result = None
-    if result is None or result not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise SpecError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
-    return result
-
-
-def _check_output(output: Activation, loss: Loss, n_outputs: int) -> None:
-    if not (loss.domain[0] <= output.range[0] and output.range[1] <= loss.domain[1]):
-        raise SpecError(
-            f"{loss.name} is defined for outputs in [{loss.domain[0]:g}, {loss.domain[1]:g}], but "
-            f"{output.name} gives values in [{output.range[0]:g}, {output.range[1]:g}]; its "
-            f"canonical output activation is {loss.link}"
-        )
-    if loss.targets == "distribution" and n_outputs < 2:
-        raise SpecError(
-            f"{loss.name} needs an output for each class, at least 2; for a yes/no answer from "
-            "one output take log_loss"
-        )
-    if output.name == "softmax" and n_outputs < 2:
-        raise SpecError("softmax over 1 output is always 1; take sigmoid")
 
 
 def fold_biases(net: Network) -> Network:

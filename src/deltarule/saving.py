@@ -21,7 +21,7 @@ from deltarule.activations import Activation
 from deltarule.errors import ModelFileError, SpecError
 from deltarule.files import write_atomically
 from deltarule.losses import Loss
-from deltarule.network import Network, fold_biases
+from deltarule.network import Network
 from deltarule.params import Layout
 
 FORMAT = "deltarule"
@@ -182,19 +182,17 @@ def _describe(
             f"{path} needs its own functions {', '.join(missing)}: dr.load(path, custom=[...])"
         )
     try:
-        net = Network(  # of one unit per layer: what the file declares is not allocated yet
-            [1] * (len(sizes) - 1) + [min(sizes[-1], 2)],
+        net = Network.without_parameters(  # what the file declares is not allocated yet
+            sizes,
             [own_activations.get(name) or name for name in names],
             own_loss or loss,
             bias,
             described["dtype"],
-            check_derivatives=False,  # that was settled when the network was made
         )
     except SpecError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    net.sizes = tuple(sizes)
-    net.layout = Layout(net.sizes, net.bias)
-    return fold_biases(net) if described.get("folded") is True else net
+    net.layout = Layout(net.sizes, net.bias, described.get("folded") is True)
+    return net
 
 
 def _require_tensors(path: Path, net: Network, found: Mapping[str, Any]) -> None:

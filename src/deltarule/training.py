@@ -68,7 +68,8 @@ def train(
     Parameters
     ----------
     X : (n, n_0) array, DataFrame or sparse matrix
-    Y : (n, n_L), or (n,) for one output; for cross_entropy also labels (n,)
+    Y : (n, n_L), or (n,) for one output; for cross_entropy also labels (n,), or one column for each
+        group of outputs
     epochs : int >= 1
         Passes over the training rows; for L-BFGS the number of iterations.
     batch_size : int or "full", default 32
@@ -277,7 +278,7 @@ def _split(
             "nothing to hold out; pass validation=None, or rows of your own as (X, Y)"
         )
     groups = np.zeros(n, dtype=np.int64)
-    if net.loss.targets == "distribution":
+    if net.loss.targets == "distribution" and len(net.loss.groups) < 2:
         groups = Y.argmax(axis=1)
     elif net.loss.targets == "unit" and Y.shape[1] == 1:
         groups = (Y[:, 0] >= 0.5).astype(np.int64)

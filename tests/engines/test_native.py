@@ -119,6 +119,52 @@ def test_parametrized_losses(loss: str, dtype: str) -> None:
     same_gradients(net, *table(net, 33))
 
 
+GROUPS = [(3, 2, 4), (9,), (1, 8), (5, 1, 2, 1), (20, 3, 17), (16, 16), (8, 8, 8), (1, 1, 2)]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("groups", GROUPS, ids=str)
+def test_outputs_in_groups(groups: tuple[int, ...], dtype: str) -> None:
+    bracket = f"({','.join(map(str, groups))})"
+    for loss, output in (
+        ("cross_entropy" + bracket, None),
+        ("cross_entropy" + bracket, "softmax"),
+        ("cross_entropy", "softmax" + bracket),
+        ("squared_error", "softmax" + bracket),
+        ("cross_entropy" + bracket, "sigmoid"),
+    ):
+        net = Network(
+            [5, 7, sum(groups)], "tanh", loss, dtype=dtype, rng=1, output_activation=output
+        )
+        X, Y = table(net, 33)
+        same_gradients(net, X, Y)
+        same_gradients(net, X, Y, np.linspace(0, 2, 33).astype(dtype))
+        for rows in (1, 4, 5):
+            close(NATIVE.predict(net, X[:rows]), REFERENCE.predict(net, X[:rows]), tolerance(net))
+        for batch_size in (1, 7, 33):
+            same_epoch(net, X, Y, batch_size, SGD(0.01))
+            same_epoch(net, X, Y, batch_size, OPTIMIZERS[5], l2=0.1)
+
+
+@given(
+    groups=st.lists(st.integers(1, 40), min_size=1, max_size=6).filter(lambda g: max(g) > 1),
+    rows=st.integers(1, 40),
+    dtype=st.sampled_from(["float64", "float32"]),
+    scale=st.sampled_from([1.0, 1e4]),
+)
+def test_any_groups(groups: list[int], rows: int, dtype: str, scale: float) -> None:
+    loss = f"cross_entropy({','.join(map(str, groups))})"
+    net = Network([3, sum(groups)], loss=loss, dtype=dtype, rng=len(groups))
+    X, Y = table(net, rows)
+    same_gradients(net, X * np.asarray(scale, dtype=dtype), Y)
+    same_epoch(net, X, Y, min(rows, 8), SGD(0.01))
+
+
+def test_groups_that_do_not_fill_the_outputs_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fill"):
+        _core.NetworkSpec([2, 5], [13], [0.0], [True], 2, 0.0, [3, 3], [])
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", [*hidden_names(), "exp"])
 def test_values_over_the_whole_line(name: str, dtype: str) -> None:

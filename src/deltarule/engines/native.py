@@ -85,6 +85,8 @@ class _Told:
                 list(net.bias),
                 _number(net.loss.name, _LOSSES),
                 net.loss.parameter or 0.0,
+                list(net.activations[-1].groups),
+                list(net.loss.groups),
             )
 
     def __reduce__(self) -> Any:
