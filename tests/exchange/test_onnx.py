@@ -82,6 +82,17 @@ def test_the_reference_evaluator_agrees(name: str, dtype: str) -> None:
     assert_close(found, net.predict(X), dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("groups", ["", "(9)", "(3,2,4)", "(1,8)"])
+def test_softmax_over_groups(groups: str, dtype: str) -> None:
+    net = dr.Network([4, 9], [f"softmax{groups}"], f"cross_entropy{groups}", dtype=dtype, rng=0)
+    X = (100 * np.random.default_rng(0).normal(size=(50, 4))).astype(dtype)
+    made = net.to_onnx()
+    (found,) = run(made, {"X": X})
+    assert_close(found, net.predict(X), dtype)
+    assert_close(evaluate(made, {"X": X})[0], net.predict(X), dtype)
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> dr.Network:
     sizes = draw(st.lists(st.integers(1, 9), min_size=2, max_size=6))

@@ -7,7 +7,6 @@ attribute (the slope of LeakyRelu) is a float32 always. In float64 these are com
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -193,10 +192,9 @@ def _exp(v: _Values, z: str, f: Activation) -> str:
 
 
 def _softmax(v: _Values, z: str, f: Activation) -> str:
-    groups = [int(size) for size in re.findall(r"\d+", f.name)]  # 3 and 2 in softmax(3,2)
-    if len(groups) < 2:
+    if len(f.groups) < 2:
         return v.op("Softmax", z, axis=-1)
-    parts = [v.op("Softmax", part, axis=-1) for part in split_columns(v.builder, z, groups)]
+    parts = [v.op("Softmax", part, axis=-1) for part in split_columns(v.builder, z, f.groups)]
     return v.op("Concat", *parts, axis=1)
 
 
