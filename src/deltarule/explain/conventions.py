@@ -157,5 +157,5 @@ def _bias(p: Problem, layout: Layout, l: int, given: Any) -> Array:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) < 80 else f"{text[:77]}..."

@@ -8,6 +8,7 @@ strangers belong into a container or a virtual machine.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -178,10 +179,8 @@ def _run(task: dict[str, Any], work: Path, seconds: float) -> int | None:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Stop the process and everything that it has started."""
     if hasattr(os, "killpg"):
-        try:
+        with contextlib.suppress(ProcessLookupError):  # all of it has ended
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # all of it has ended
     else:
         process.kill()
     process.wait()

@@ -187,8 +187,14 @@ class _Caller:
             for layout in LAYOUTS:
                 try:
                     given = self.call(p, layout, kind)
+                except MemoryError:
+                    raise
                 except Exception as error:  # someone else's code: anything may come out of it
-                    errors.append(f"{type(error).__name__}: {error}")
+                    errors.append(
+                        str(error)
+                        if isinstance(error, SpecError)
+                        else f"it raised {type(error).__name__}: {error}"
+                    )
                     continue
                 agreement = max(
                     _right(replace(p, reduction=one), given, self.step) for one in ("mean", "sum")
@@ -199,7 +205,7 @@ class _Caller:
         if not found:
             raise SpecError(
                 "the function runs with no layout of the arrays. With samples in rows and W_l of "
-                f"shape (n_(l-1), n_l) it raised {errors[0]}"
+                f"shape (n_(l-1), n_l): {errors[0]}"
             )
         _, _, layout, kind = min(found, key=lambda one: one[:2])
         return layout, kind
