@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import sklearn
 from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as TheirClassifier
@@ -13,6 +14,7 @@ from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 import deltarule as dr
 
+RELEASE = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 N, FEATURES = 67, 5  # 67 rows leave a remainder for every batch size but 1 and 67
 
 
@@ -40,12 +42,20 @@ CLASSIFICATION = ["binary", "multiclass", "text labels", "multilabel"]
 REGRESSION = ["regression", "regression of 3", "counts"]
 
 
+def own(task: str, **parameters: Any) -> Any:
+    """Our estimator for a task."""
+    if task in CLASSIFICATION:
+        return dr.MLPClassifier(**parameters)
+    loss = {"loss": "poisson"} if task == "counts" else {}
+    return dr.MLPRegressor(**loss | parameters)
+
+
 def pair(task: str, **parameters: Any) -> tuple[Any, Any]:
     """Our estimator and scikit-learn's for a task, with the same parameters."""
     if task in CLASSIFICATION:
-        return dr.MLPClassifier(**parameters), TheirClassifier(**parameters)
+        return own(task, **parameters), TheirClassifier(**parameters)
     loss = {"loss": "poisson"} if task == "counts" else {}
-    return dr.MLPRegressor(**loss, **parameters), TheirRegressor(**loss, **parameters)
+    return own(task, **parameters), TheirRegressor(**loss, **parameters)
 
 
 def quiet(method: Any, *args: Any, **kwargs: Any) -> Any:

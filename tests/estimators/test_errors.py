@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from estimator_cases import DATA, FEATURES, WEIGHT, N, pair, quiet
+from estimator_cases import DATA, FEATURES, RELEASE, WEIGHT, N, pair, quiet
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
@@ -194,21 +194,45 @@ def test_targets_that_the_loss_cannot_take(loss: str, y: Any, where: str) -> Non
 
 BAD_WEIGHTS = {
     "too short": WEIGHT[:-1], "a matrix": np.ones((N, 2)), "NaN": np.r_[WEIGHT[:-1], np.nan],
-    "infinite": np.r_[WEIGHT[:-1], np.inf], "text": ["heavy"] * N, "all zero": np.zeros(N),
+    "infinite": np.r_[WEIGHT[:-1], np.inf], "text": ["heavy"] * N
 }  # fmt: skip
 
 
+@pytest.mark.skipif(RELEASE < (1, 7), reason="scikit-learn 1.6 has no sample weights here")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("what", BAD_WEIGHTS)
 def test_bad_sample_weights(kind: Any, what: str) -> None:
     told = []
     for one in (kind(**QUICK), THEIRS[kind](**QUICK)):
-        if not hasattr(TheirClassifier().fit, "__wrapped__"):
-            pytest.skip("this scikit-learn takes no sample_weight")
         with pytest.raises(ValueError) as caught:  # noqa: PT011  # compared below
             one.fit(X, y_of(kind), sample_weight=BAD_WEIGHTS[what])
         told.append(str(caught.value).splitlines()[0])
     assert told[0] == told[1]
+
+
+def can_train(est: Any, y: Any, weight: Any) -> bool:
+    """Whether a row with a weight is left to train on."""
+    try:
+        quiet(est.fit, X, y, weight)
+    except ValueError as error:
+        if "at least one non-zero number among the rows to train on" not in str(error):
+            raise
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_leave_no_row(kind: Any) -> None:
+    match = r"(?i)sample weights.* must contain at least one non-zero number"
+    with pytest.raises(ValueError, match=match):
+        kind(**QUICK).fit(X, y_of(kind), np.zeros(N))
+    few = np.r_[1.0, np.zeros(N - 1)]
+    split = {"early_stopping": True, "validation_fraction": 0.3}
+    seeds = [kind(**QUICK | {"random_state": seed}, **split) for seed in range(12)]
+    trained = [can_train(est, y_of(kind), few) for est in seeds]
+    assert 0 < sum(trained) < 12, "some splits hold that one row out"
+    with pytest.raises(ValueError, match=match):
+        dr.MLPClassifier(**QUICK, class_weight=dict.fromkeys(range(4), 0.0)).fit(X, Y_CLASS)
 
 
 @pytest.mark.parametrize(("given", "match"), [
@@ -244,7 +268,8 @@ def test_bad_validation_data(what: str, method: str) -> None:
 
 
 def test_a_validation_set_that_is_too_small() -> None:
-    for est in (dr.MLPRegressor(early_stopping=True), TheirRegressor(early_stopping=True)):
+    kinds = [dr.MLPRegressor, TheirRegressor] if RELEASE >= (1, 7) else [dr.MLPRegressor]
+    for est in [kind(early_stopping=True) for kind in kinds]:
         with pytest.raises(ValueError, match=r"The validation set is too small\. Increase"):
             est.fit(X[:5], Y_REAL[:5])
 

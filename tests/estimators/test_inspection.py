@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, pair, quiet, theta
+from estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, own, quiet, theta
 
 import deltarule as dr
 
@@ -16,7 +16,7 @@ STEP = 1e-5
 
 
 def fitted(task: str, **options: Any) -> Any:
-    ours = pair(task)[0].set_params(**SMOOTH | {"max_iter": 5} | options)
+    ours = own(task).set_params(**SMOOTH | {"max_iter": 5} | options)
     return quiet(ours.fit, *DATA[task])
 
 
@@ -49,11 +49,11 @@ def test_the_network_is_the_estimator(task: str) -> None:
     assert isinstance(net, dr.Network)
     assert ours.network_ is net
     assert net.sizes == (5, 6, 4, ours.n_outputs_)
-    for part, own in zip(
+    for part, same in zip(
         [*ours.coefs_, *ours.intercepts_], [*net.weights, *net.biases], strict=True
     ):
         assert np.shares_memory(part, net.theta)
-        np.testing.assert_array_equal(part, own)
+        np.testing.assert_array_equal(part, same)
     np.testing.assert_array_equal(outputs(ours, X), net.predict(X))
     assert dr.forward(net, X).output.shape == (N, ours.n_outputs_)
 

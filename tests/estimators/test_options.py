@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, pair, quiet, theta
+from estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, own, quiet, theta
 from sklearn.utils.class_weight import compute_sample_weight
 
 import deltarule as dr
@@ -26,7 +26,7 @@ CLOSE: dict[str, float] = {"rtol": 1e-9, "atol": 1e-12}
 def fitted(task: str, *, weight: Any = None, X: Any = None, y: Any = None, **options: Any) -> Any:
     """Our estimator, trained on the rows of a task in their order."""
     data = DATA[task] if X is None else (X, y)
-    ours = pair(task)[0].set_params(**HIDDEN | options)
+    ours = own(task).set_params(**HIDDEN | options)
     return quiet(ours.fit, *data, sample_weight=weight)
 
 

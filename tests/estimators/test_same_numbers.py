@@ -19,6 +19,7 @@ from estimator_cases import (
     DATA,
     FEATURES,
     REGRESSION,
+    RELEASE,
     WEIGHT,
     N,
     pair,
@@ -30,9 +31,14 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
+pytestmark = pytest.mark.skipif(
+    RELEASE < (1, 7), reason="scikit-learn 1.6 has no sample weights and no Poisson loss"
+)
 TIGHT: dict[str, float] = {"rtol": 1e-9, "atol": 1e-11}
 TASKS = [*CLASSIFICATION, *REGRESSION]
 OUTPUTS = {"regression of 3": 3}
+if RELEASE < (1, 9):  # its early stopping fails for labels that are text
+    TASKS.remove("text labels")
 NEW_X = np.random.default_rng(9).normal(size=(11, FEATURES))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from estimator_cases import DATA, WEIGHT, pair, quiet, theta
+from estimator_cases import DATA, WEIGHT, own, quiet, theta
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
@@ -76,7 +76,7 @@ def epochs(recorder: Recorder, hook: str = "end") -> list[Any]:
 def test_every_epoch_is_a_task(task: str, solver: str) -> None:
     recorder = Recorder()
     X, y = DATA[task]
-    ours, _ = pair(task)
+    ours = own(task)
     ours.set_params(**QUICK, solver=solver).set_callbacks(recorder)
     quiet(ours.fit, X, y, sample_weight=WEIGHT)
     assert recorder.names() == ["setup", "begin", *["begin", "end"] * 5, "end", "teardown"]
@@ -96,7 +96,7 @@ def test_every_epoch_is_a_task(task: str, solver: str) -> None:
 def test_the_estimator_of_an_epoch_is_one_that_stopped_there(task: str) -> None:
     recorder = Recorder()
     X, y = DATA[task]
-    ours, _ = pair(task)
+    ours = own(task)
     quiet(ours.set_params(**QUICK).set_callbacks(recorder).fit, X, y)
     for context, told in epochs(recorder):
         alone = clone(ours).set_params(max_iter=context.task_id + 1).set_callbacks()

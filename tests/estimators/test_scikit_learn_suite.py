@@ -26,7 +26,7 @@ THEIR_FILE = Path(theirs.__path__[0]) / "tests" / "test_mlp.py"
 # Tests that cannot apply: each needs a private attribute of their implementation.
 CANNOT_APPLY = {
     "test_gradient": "calls _loss_grad_lbfgs(packed, X, y, None, activations, deltas, ...), their "
-    "private signature with scratch lists; test_extras.py holds our gradients to finite differences"
+    "private signature with scratch lists; test_inspection.py holds our gradients to differences"
 }
 # Tests of the releases before 1.9 that ask for what a later release calls a mistake.
 CHANGED_LATER: dict[tuple[str, str], str] = {}

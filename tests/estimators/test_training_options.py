@@ -16,7 +16,7 @@ from estimator_cases import (
     REGRESSION,
     WEIGHT,
     N,
-    pair,
+    own,
     quiet,
     theta,
 )
@@ -36,7 +36,7 @@ HELD["multilabel"] = HELD["multilabel"][0].round(), HELD["multilabel"][1]
 
 
 def fitted(task: str, *, validation: Any = None, weight: Any = None, **options: Any) -> Any:
-    ours = pair(task)[0].set_params(**QUICK | options)
+    ours = own(task).set_params(**QUICK | options)
     return quiet(ours.fit, *DATA[task], sample_weight=weight, validation_data=validation)
 
 
@@ -169,7 +169,7 @@ def test_partial_fit_watches_given_rows(task: str) -> None:
     """Call by call it is the same as fit; when patience ends, the best parameters are back."""
     options: dict[str, Any] = {"n_iter_no_change": 3, "learning_rate_init": 0.05, "shuffle": False}
     whole = fitted(task, validation=HELD[task], max_iter=300, **options)
-    parts = pair(task)[0].set_params(**QUICK | options)
+    parts = own(task).set_params(**QUICK | options)
     known = {"classes": np.unique(DATA[task][1])} if task in CLASSIFICATION else {}
     calls = 0
     while getattr(parts, "stopped_", None) is None and calls < 300:
@@ -263,7 +263,7 @@ def test_a_callback_may_stop_training() -> None:
         if progress.epoch == 3:
             progress.stop("three are enough")
 
-    ours = pair("regression")[0].set_params(**QUICK, callbacks=enough)
+    ours = own("regression").set_params(**QUICK, callbacks=enough)
     ours.fit(*DATA["regression"])  # without a warning that max_iter is too low
     assert ours.n_iter_ == 3
     assert ours.stopped_ == "three are enough"
@@ -368,7 +368,7 @@ def test_an_ensemble_goes_on(task: str) -> None:
     known: dict[str, Any] = {}
     if task in CLASSIFICATION:
         known = {"classes": np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])}
-    ours, alone = (pair(task)[0].set_params(**QUICK, n_ensemble=k) for k in (2, 1))
+    ours, alone = (own(task).set_params(**QUICK, n_ensemble=k) for k in (2, 1))
     for call in range(3):
         for one in (ours, alone):
             one.partial_fit(X, y, **known if call == 0 else {})

@@ -61,6 +61,11 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     if in_epochs and (validation is not None or est.early_stopping):
         rows, score = held_out(est, net, X, y, Y, weight, validation, random)
         X, Y, weight = X[rows], Y[rows], None if weight is None else weight[rows]
+    if weight is not None and not weight.any():
+        raise ValueError(
+            "Sample weights, times class weights, must contain at least one non-zero number among "
+            "the rows to train on."
+        )
     Y = est._smoothed(check_targets(net.loss, Y, len(Y), sizes[-1], net.dtype, "y"))
     loop = _loop(est, net, (X, Y, weight), random, incremental)
     if in_epochs:

@@ -41,6 +41,8 @@ def held_out(
             "dataset."
         )
     weight_held = None if weight is None else weight[held]
+    if weight_held is not None and not weight_held.any():
+        weight_held = None  # weights that are all 0 say nothing about these rows
     return rows, _score(est, net, X[held], y[held], weight_held)
 
 
