@@ -19,6 +19,8 @@ from deltarule.losses import Loss
 from deltarule.params import Array
 
 _NEAR_ONE = 0.999  # from here on, 1 - a is written as the number that it is
+_LARGE = 30.0  # exp of more than that is unwieldy
+_TINY = 1e-300  # below it a logarithm is written as the number that it is
 _LEAST = float(np.finfo(np.float64).eps) / 4  # what losses.py holds 1 - o above
 
 
@@ -102,6 +104,12 @@ def _leaky(n: Figures, f: Activation, z: float) -> str:
     return n(z) if z > 0 else f"{n.factor(_parameter(f))}*{n.factor(z)}"
 
 
+def _softplus(n: Figures, z: float) -> str:
+    if z > _LARGE:
+        return f"{n(z)} + log(1 + exp({n(-z)}))"
+    return f"log(1 + exp({n(z)}))"
+
+
 Writer = Callable[[Figures, Activation, float], str]
 _VALUES: Mapping[str, Writer] = {
     "identity": lambda n, f, z: n(z),
@@ -113,7 +121,7 @@ _VALUES: Mapping[str, Writer] = {
     "selu": _elu,
     "gelu": lambda n, f, z: f"{n.factor(z)}*Phi({n(z)})",
     "silu": lambda n, f, z: f"{n.factor(z)}/(1 + exp({n(-z)}))",
-    "softplus": lambda n, f, z: f"log(1 + exp({n(z)}))",
+    "softplus": lambda n, f, z: _softplus(n, z),
     "softsign": lambda n, f, z: f"{n.factor(z)}/(1 + {n(abs(z))})",
     "mish": lambda n, f, z: f"{n.factor(z)}*tanh(log(1 + exp({n(z)})))",
     "exp": lambda n, f, z: f"exp({n(z)})",
@@ -128,7 +136,7 @@ def value(
     The sum in a softmax is cut at `max_terms`, the rest put in as one number.
     """
     if _kind(f) == "softmax":
-        top = float(z.max()) if np.abs(z).max() > 30 else 0.0  # exp of more than that is unwieldy
+        top = float(z.max()) if np.abs(z).max() > _LARGE else 0.0
         powers = [f"exp({n(v - top)})" for v in z[:max_terms]]
         if len(powers) < len(z):
             powers.append(f"{n(np.exp(z[max_terms:] - top).sum())} ({len(z) - len(powers)} more)")
@@ -159,6 +167,8 @@ def _silu_slope(n: Figures, z: float) -> str:
 
 
 def _mish_slope(n: Figures, z: float) -> str:
+    if z > _LARGE:  # it differs from 1 by less than 1e-24
+        return "1"
     p = float(get_activation("softplus").f(np.float64(z)))
     square = f"(1 - tanh({n(p)})^2)" if math.tanh(p) < _NEAR_ONE else f"1/cosh({n(p)})^2"
     return f"(tanh({n(p)}) + {n.factor(z)}*{square}*{n(_sigmoid(z))})"
@@ -196,24 +206,40 @@ def difference(n: Figures, o: float, y: float, target_first: bool) -> str:
     return f"{n.factor(first)} - {n.factor(second)}"
 
 
-def _log(n: Figures, o: float, below: float) -> str:
-    """log(o), where below is 1 - o to full accuracy."""
+def _log(n: Figures, o: float, below: float, exact: float) -> str:
+    """log(o), where below is 1 - o and exact the logarithm, both to full accuracy."""
+    if o < _TINY:
+        return n.factor(exact)
     return f"log({n(o)})" if o < _NEAR_ONE else f"log(1 - {n.factor(below)})"
 
 
 def _log_loss(n: Figures, o: float, y: float, z: float | None) -> str:
     """z is given where the output is a sigmoid."""
-    below = 1 - o if z is None else _sigmoid(-z)
-    if y == 1:
-        return f"-{_log(n, o, below)}"
-    other = f"log({n.complement(o, max(below, _LEAST))})"
-    return f"-{other}" if y == 0 else f"-{n(y)}*{_log(n, o, below)} - (1 - {n(y)})*{other}"
+    if z is None:
+        below = max(1 - o, _LEAST)
+        yes, no = _log(n, o, below, _log_of(o)), f"log({n.complement(o, below)})"
+    else:
+        below = _sigmoid(-z)
+        yes, no = _log(n, o, below, z), _log(n, below, o, -z)
+        if below > _TINY and o < _NEAR_ONE:
+            no = f"log({n.complement(o, below)})"
+    if y in (0, 1):
+        return f"-{yes}" if y == 1 else f"-{no}"
+    return f"-{n(y)}*{yes} - (1 - {n(y)})*{no}"
 
 
-def _cross_entropy(n: Figures, o: Array, y: float, j: int, canonical: bool) -> str:
-    """Of class j; with a softmax, 1 - o_j is the sum of the others."""
-    below = float(np.delete(o, j).sum()) if canonical else 1 - float(o[j])
-    return f"-{_log(n, o[j], below)}" if y == 1 else f"-{n(y)}*{_log(n, o[j], below)}"
+def _log_of(o: float) -> float:
+    return float(np.log(_away_from_zero(o, 1.0)))
+
+
+def _cross_entropy(n: Figures, o: Array, y: float, j: int, z: Array | None) -> str:
+    """Of class j; z is given where the output is a softmax: 1 - o_j is the sum of the others."""
+    if z is None:
+        log = _log(n, o[j], 1 - float(o[j]), _log_of(o[j]))
+    else:
+        exact = z[j] - z.max() - float(np.log(np.exp(z - z.max()).sum()))
+        log = _log(n, o[j], float(np.delete(o, j).sum()), exact)
+    return f"-{log}" if y == 1 else f"-{n(y)}*{log}"
 
 
 def _huber(n: Figures, o: float, y: float, d: float) -> str:
@@ -228,8 +254,19 @@ def _quantile(n: Figures, o: float, y: float, level: float) -> str:
     return f"(1 - {n(level)})*({difference(n, o, y, False)})"
 
 
-def _poisson(n: Figures, o: float, y: float) -> str:
-    return n(o) if y == 0 else f"{n(o)} - {n(y)} + {n(y)}*log({n(y)}/{n(o)})"
+def _poisson(n: Figures, o: float, y: float, z: float | None) -> str:
+    """z is given where the output is exp(z)."""
+    if y == 0:
+        return n(o)
+    log = f"log({n(y)}/{n(_away_from_zero(o, y))})"
+    if z is not None and o < _TINY:
+        log = f"(log({n(y)}) - {n.factor(z)})"
+    return f"{n(o)} - {n(y)} + {n(y)}*{log}"
+
+
+def _away_from_zero(o: float, y: float) -> float:
+    """o as losses.py holds it above 0."""
+    return max(float(o), max(y, 1.0) * float(np.finfo(np.float64).smallest_normal))
 
 
 def outputs_that_count(loss: Loss, y: Array) -> Array:
@@ -256,18 +293,18 @@ def loss_terms(
     if not loss.registered:
         return [f"{loss.name}({_tuple(n, o)}, {_tuple(n, y)})"]
     if _kind(loss) == "cross_entropy":
-        return [_cross_entropy(n, o, float(y[j]), j, z is not None) for j in outputs]
+        return [_cross_entropy(n, o, float(y[j]), j, z) for j in outputs]
     terms = []
     for j in outputs:
-        pair = float(o[j]), float(y[j])
+        pair, score = (float(o[j]), float(y[j])), None if z is None else float(z[j])
         if _kind(loss) == "squared_error":
             terms.append(f"1/2*({difference(n, *pair, target_first)})^2")
         elif _kind(loss) == "log_loss":
-            terms.append(_log_loss(n, *pair, None if z is None else float(z[j])))
+            terms.append(_log_loss(n, *pair, score))
         elif _kind(loss) == "absolute_error":
             terms.append(f"abs({difference(n, *pair, False)})")
         elif _kind(loss) == "poisson":
-            terms.append(_poisson(n, *pair))
+            terms.append(_poisson(n, *pair, score))
         else:
             write = _huber if _kind(loss) == "huber" else _quantile
             terms.append(write(n, *pair, _parameter(loss)))
@@ -283,15 +320,15 @@ def loss_slope(n: Figures, loss: Loss, o: float, y: float, exact: float) -> str:
     kind = _kind(loss)
     if kind == "squared_error":
         return f"({difference(n, o, y, False)})"
-    if kind == "log_loss":
+    if kind == "log_loss" and 0 < o < 1:
         below = product_of(n.complement(o, max(1 - o, _LEAST)))
         if y == 1:
             return f"(-1/{n(o)})"
         return f"1/{below}" if y == 0 else f"({difference(n, o, y, False)})/({n(o)}*{below})"
     if kind == "cross_entropy":
-        return f"(-{n(y)}/{n(o)})" if y else "0"
+        return f"(-{n(y)}/{n(_away_from_zero(o, y))})" if y else "0"
     if kind == "poisson":
-        return f"(1 - {n(y)}/{n(o)})"
+        return f"(1 - {n(y)}/{n(_away_from_zero(o, y))})"
     if kind == "huber" and abs(o - y) <= _parameter(loss):
         return f"({difference(n, o, y, False)})"
     if kind == "quantile" and o > y:

@@ -58,7 +58,8 @@ class Group:
     def lines(self, entries: Array | None = None) -> list[Line]:
         """The lines of these entries, or of all."""
         chosen = self.entries if entries is None else entries
-        return [self.write(*(int(k) for k in entry)) for entry in chosen]
+        with np.errstate(all="ignore"):  # numbers that overflowed are shown as they are
+            return [self.write(*(int(k) for k in entry)) for entry in chosen]
 
     def of_neuron(self, j: int) -> Array:
         """The entries that belong to unit j (counted from 0): of weights, those that lead to it."""
