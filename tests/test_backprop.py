@@ -365,6 +365,7 @@ def test_against_scikit_learn(task: str, hidden: str) -> None:
         *((loss, get_loss(loss).link) for loss in loss_names()),
         ("squared_error", "softmax"),
         ("cross_entropy", "sigmoid"),
+        ("cross_entropy(2,1)", "softmax(2,1)"),
     ],
 )
 def test_against_jax(loss: str, output: str) -> None:
