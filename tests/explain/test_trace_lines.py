@@ -15,7 +15,8 @@ from deltarule.explain.notation import NOTATIONS
 from deltarule.explain.trace import Trace, trace
 from oracles import admissible_pairs, hidden_names, targets
 
-PAIRS = admissible_pairs()
+GROUPED = [("cross_entropy(2,3)", "softmax(2,3)"), ("squared_error", "softmax(2,1,2)")]
+PAIRS = [*admissible_pairs(), *GROUPED]
 ALL = {"max_lines": None, "max_terms": None}
 
 
@@ -25,7 +26,8 @@ def traces(draw: st.DrawFn) -> Trace:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     loss, output = draw(st.sampled_from(PAIRS))
     depth = draw(st.integers(0, 3))
-    sizes = [*rng.integers(1, 5, depth + 1), int(rng.integers(2, 5))]
+    outputs = 5 if "," in output else int(rng.integers(2, 5))
+    sizes = [*rng.integers(1, 5, depth + 1), outputs]
     hidden = [draw(st.sampled_from(hidden_names())) for _ in range(depth)]
     biases = [bool(one) for one in rng.integers(0, 2, depth + 1)]
     net = dr.Network(sizes, [*hidden, output], loss, biases, rng=rng)
@@ -71,7 +73,7 @@ def expected_lines(done: Trace, notation: str) -> int:
     passed = n * 2 * units + n + (n > 1)
     backward = n * units
     if not (loss.links(output) and loss.fused_dJ is not None) and (
-        NOTATIONS[notation].two_steps or output.name == "softmax"
+        NOTATIONS[notation].two_steps or output.jacobian_product is not None
     ):
         backward += n * sizes[-1]
     if NOTATIONS[notation].two_steps:

@@ -110,6 +110,16 @@ def _softplus(n: Figures, z: float) -> str:
     return f"log(1 + exp({n(z)}))"
 
 
+def group_of(record: Activation | Loss, j: int, size: int) -> slice:
+    """The units that output j shares a distribution with."""
+    start = 0
+    for k in record.groups or (size,):
+        if j < start + k:
+            return slice(start, start + k)
+        start += k
+    raise IndexError(j)
+
+
 Writer = Callable[[Figures, Activation, float], str]
 _VALUES: Mapping[str, Writer] = {
     "identity": lambda n, f, z: n(z),
@@ -136,6 +146,8 @@ def value(
     The sum in a softmax is cut at `max_terms`, the rest put in as one number.
     """
     if _kind(f) == "softmax":
+        group = group_of(f, j, len(z))
+        z, j = z[group], j - group.start
         top = float(z.max()) if np.abs(z).max() > _LARGE else 0.0
         powers = [f"exp({n(v - top)})" for v in z[:max_terms]]
         if len(powers) < len(z):
@@ -233,7 +245,7 @@ def _log_of(o: float) -> float:
 
 
 def _cross_entropy(n: Figures, o: Array, y: float, j: int, z: Array | None) -> str:
-    """Of class j; z is given where the output is a softmax: 1 - o_j is the sum of the others."""
+    """Of class j of a group; z is given where the output is a softmax: others sum to 1 - o_j."""
     if z is None:
         log = _log(n, o[j], 1 - float(o[j]), _log_of(o[j]))
     else:
@@ -293,7 +305,12 @@ def loss_terms(
     if not loss.registered:
         return [f"{loss.name}({_tuple(n, o)}, {_tuple(n, y)})"]
     if _kind(loss) == "cross_entropy":
-        return [_cross_entropy(n, o, float(y[j]), j, z) for j in outputs]
+        terms = []
+        for j in outputs:
+            group = group_of(loss, j, len(y))
+            scores = None if z is None else z[group]
+            terms.append(_cross_entropy(n, o[group], float(y[j]), j - group.start, scores))
+        return terms
     terms = []
     for j in outputs:
         pair, score = (float(o[j]), float(y[j])), None if z is None else float(z[j])

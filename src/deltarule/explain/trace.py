@@ -357,7 +357,7 @@ def _samples(net: Network, x: Any, y: Any) -> tuple[Array, Array]:
     x = x.toarray() if is_sparse(x) else x
     one = np.ndim(x) == 1
     X = check_inputs([x] if one else x, net.sizes[0], np.float64, "x")
-    if len(X) == 1 and np.ndim(y) == 1 and np.size(y) == net.sizes[-1]:
+    if len(X) == 1 and np.ndim(y) == 1 and np.size(y) in (net.sizes[-1], len(net.loss.groups)):
         y = np.reshape(y, (1, -1))
     Y = check_targets(net.loss, np.atleast_1d(y), len(X), net.sizes[-1], np.float64, "y")
     return X, Y

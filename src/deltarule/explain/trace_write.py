@@ -157,11 +157,13 @@ class Writer:
         return self._delta_line(step, l, s, j, f"{numbers}*{self._slope(step, l, s, j)}")
 
     def mixed_delta(self, step: TracedStep, l: int, s: int, j: int) -> Line:
-        """Of softmax: a_j (g_j - sum_k g_k a_k), g = dJ/da."""
-        a, g, sign = step.before.a[l][s], step.activation_gradients[l][s], self.notation.sign
-        if not self.net.activations[l - 1].registered:
+        """Of softmax: a_j (g_j - sum_k g_k a_k) over its group, g = dJ/da."""
+        f, sign = self.net.activations[l - 1], self.notation.sign
+        if not f.registered:
             return self._delta_line(step, l, s, j, self.n(sign * step.delta[l - 1][s, j]))
-        inner = self._sum(g, a, None, False)
+        a, g = step.before.a[l][s], step.activation_gradients[l][s]
+        group = by_hand.group_of(f, j, len(a))
+        inner = self._sum(g[group], a[group], None, False)
         numbers = f"{self.n.factor(a[j])}*({self.n.factor(g[j])} - ({inner}))"
         return self._delta_line(step, l, s, j, "-" * (sign < 0) + numbers)
 
