@@ -1,0 +1,202 @@
+"""Worksheets: the published examples, reading, and what is wrong with a bad one (SPEC C13, X3)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+import deltarule as dr
+from deltarule.explain.network_file import published
+from deltarule.explain.worksheet import check_worksheet, last_digit
+
+SHEET: dict[str, Any] = {
+    "name": "one neuron",
+    "network": {"sizes": [2, 1], "activations": ["sigmoid"], "loss": "log_loss", "bias": True},
+    "weights": [[[0.5], [-0.25]]],
+    "biases": [[0.1]],
+    "inputs": [[1, 2]],
+    "targets": [[1]],
+    "learning_rate": 0.5,
+    "claims": {
+        "z": [["0.1"]],
+        "a": [["0.525"]],
+        "delta": [["-0.475"]],
+        "new_weights": [[["0.738"], ["0.225"]]],
+        "new_biases": [["0.338"]],
+    },
+}
+
+
+def sheet(**changes: Any) -> dict[str, Any]:
+    return copy.deepcopy(SHEET) | changes
+
+
+def claiming(**changes: Any) -> dict[str, Any]:
+    return sheet(claims=copy.deepcopy(SHEET["claims"]) | changes)
+
+
+# -- the published examples -----------------------------------------------------------------------
+
+
+def test_document_c_took_the_other_slope_and_the_weight_for_the_rate() -> None:
+    report = check_worksheet("yehoshua")
+    assert not report.ok
+    first = report.first_error
+    assert first is not None
+    assert (first.quantity, first.layer, first.index) == ("delta", 2, (1,))
+    assert first.claimed == "-0.0823"
+    assert first.expected == pytest.approx(-0.049681742967923215, rel=1e-12)
+    assert [(one.code, one.layer) for one in report.mistakes] == [
+        ("slope_of_other_node", 2),
+        ("learning_rate_replaced_by_weight", None),
+    ]
+    assert "node 2 took the slope of node 1" in report.mistakes[0].sentence
+    assert not report.unexplained
+    carried = {(one.quantity, one.layer) for one in report.followers}
+    assert ("delta", 1) in carried
+    after = next(one for one in report.followers if one.quantity == "output_after")
+    assert after.claimed == "0.7043"
+    assert after.expected == pytest.approx(0.6980763065856341, rel=1e-12)
+    assert "is 0.7043; right is 0.6981" in report.to_text()
+
+
+def test_mazur_went_back_through_updated_weights() -> None:
+    report = check_worksheet(published("mazur"))
+    assert [(one.quantity, one.claimed) for one in report.wrong] == [("loss_after", "0.291027924")]
+    assert report.wrong[0].expected == pytest.approx(0.29102777369359933, rel=1e-12)
+    assert not report.followers
+    assert [one.code for one in report.mistakes] == ["updated_weights_backward"]
+
+
+def test_gashler_is_right_to_the_last_digit() -> None:
+    report = check_worksheet("gashler")
+    assert report.ok
+    assert report.checked == 21
+    assert report.first_error is None
+    assert report.mistakes == []
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+def test_a_right_sheet_is_right() -> None:
+    assert dr.check_worksheet(SHEET).ok
+
+
+def test_error_is_minus_delta() -> None:
+    claims = copy.deepcopy(SHEET["claims"])
+    del claims["delta"]
+    assert check_worksheet(sheet(claims=claims | {"error": [["0.475"]]})).ok
+    wrong = check_worksheet(sheet(claims=claims | {"error": [["-0.475"]]}))
+    assert wrong.first_error is not None
+    assert wrong.first_error.quantity == "delta"
+    assert wrong.first_error.claimed == "0.475"
+    assert wrong.mistakes[0].code == "output_error_sign"
+
+
+def test_yaml_and_toml_say_the_same(tmp_path: Any) -> None:
+    import yaml
+
+    path = tmp_path / "sheet.yaml"
+    path.write_text(yaml.safe_dump(SHEET))
+    assert check_worksheet(path).to_dict() == check_worksheet(SHEET).to_dict()
+    text = """
+name = "one neuron"
+weights = [[[0.5], [-0.25]]]
+biases = [[0.1]]
+inputs = [[1, 2]]
+targets = [[1]]
+learning_rate = 0.5
+[network]
+sizes = [2, 1]
+activations = ["sigmoid"]
+loss = "log_loss"
+bias = true
+[claims]
+z = [["0.1"]]
+a = [["0.525"]]
+"""
+    other = tmp_path / "sheet.toml"
+    other.write_text(text)
+    assert check_worksheet(other).checked == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"), [("0.50", 0.01), ("7", 1.0), ("-1.5e-3", 1e-4), ("2E2", 100.0)]
+)
+def test_the_last_digit_is_the_precision(text: str, unit: float) -> None:
+    assert last_digit(text) == pytest.approx(unit)
+
+
+def test_more_digits_are_held_to_more(tmp_path: Any) -> None:
+    assert check_worksheet(claiming(a=[["0.52"]])).ok
+    assert not check_worksheet(claiming(a=[["0.52000"]])).ok
+
+
+def test_a_batch_has_rows() -> None:
+    many = sheet(inputs=[[1, 2], [0, 1]], targets=[[1], [0]], claims={"z": [[["0.1"], ["-0.15"]]]})
+    assert check_worksheet(many).ok
+
+
+# -- bad worksheets -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (sheet(claims=None), "claims: missing"),
+        (sheet(claims={}), "nothing is claimed"),
+        (sheet(claims={"z": [[None]]}), "nothing is claimed"),
+        (sheet(inputs=None), "inputs: missing"),
+        (sheet(learning_rate=None), "learning_rate: missing: claims.new_biases needs it"),
+        (claiming(zz=[["1"]]), "claims.zz: unknown"),
+        (claiming(z=[["1", "2"]]), r"claims.z\[0\]: a list of 1 is needed, got a list of 2"),
+        (claiming(z=["1", "2"]), "claims.z: a list of 1 entries"),
+        (claiming(z=[["one"]]), r"claims.z\[0\]\[0\]: a number or null is needed, got 'one'"),
+        (claiming(new_weights=[[["1"]]]), r"claims.new_weights\[0\]: a list of 2 is needed"),
+        (claiming(error=[["0.4"]]), "delta and error"),
+        (sheet(reduction="median"), "reduction: mean or sum is needed"),
+        (sheet(l2=-1), "l2: a number >= 0"),
+    ],
+)
+def test_a_bad_sheet_is_told_where(bad: dict[str, Any], says: str) -> None:
+    with pytest.raises(dr.SpecError, match=says):
+        check_worksheet(bad)
+
+
+def test_the_file_is_named(tmp_path: Any) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(claiming(z=[["one"]])))
+    with pytest.raises(dr.SpecError, match=r"bad\.json: claims"):
+        check_worksheet(path)
+
+
+# -- reports --------------------------------------------------------------------------------------
+
+
+def test_reports_for_programs_and_people() -> None:
+    report = check_worksheet("yehoshua")
+    told = json.loads(report.to_json())
+    assert told["first_error"]["claimed"] == "-0.0823"
+    assert told["ok"] is False
+    page = report.to_html()
+    assert page.startswith("<!doctype html>")
+    assert "http" not in page
+    for text in (report.to_text(), report.to_markdown(), page):
+        assert "took the slope of node 1" in text
+        assert "0.8569" in text
+
+
+def test_html_is_escaped() -> None:
+    page = check_worksheet(claiming(a=[["0.6"]]) | {"name": "<script>"}).to_html()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_nothing_fits_is_said() -> None:
+    report = check_worksheet(claiming(a=[["0.7777"]]))
+    assert report.unexplained
+    assert "No mistake of the catalogue explains" in report.to_text()
