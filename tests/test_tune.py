@@ -14,6 +14,7 @@ from scipy.stats import loguniform
 from sklearn import metrics as sk
 
 import deltarule as dr
+import deltarule.tuning
 from deltarule.table_model import TableModel, train_table
 from deltarule.tuning import tune
 from deltarule.tuning.problem import Problem
@@ -52,6 +53,11 @@ def test_the_saved_model_is_that_of_train_table_with_the_best_parameters(
     assert loaded.evaluate(of("amount")[done.split.test]) == done.scores["test"]
     defaults = train_table(of("amount"), "amount", epochs=6)
     assert defaults.scores == done.default_scores
+
+
+def test_public_names() -> None:
+    assert dr.tune is tune
+    assert dr.learning_curve is deltarule.tuning.learning_curve
 
 
 def test_the_best_is_never_worse_than_the_defaults() -> None:
@@ -332,6 +338,8 @@ def test_pictures(tmp_path: Path) -> None:
     (axis,) = figure.axes
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == ["trial", "best so far", "defaults", "failed"]
+    marks = sum(len(line.get_xdata()) for line in axis.get_lines() if line.get_marker() in "oxv")
+    assert marks == 5
     best = next(line for line in axis.get_lines() if line.get_label() == "best so far")
     assert max(best.get_ydata()) == done.best.score
     assert (np.diff(best.get_ydata()) >= 0).all()

@@ -94,6 +94,10 @@ def test_options_of_optimizers() -> None:
     assert sgd["optimizer"] == dr.SGD(0.02, momentum=0.9, nesterov=True)
     plain = train_options(complete({"optimizer": "sgd"}))
     assert plain["optimizer"] == dr.SGD()
+    given = train_options(complete({"optimizer": dr.SGD(0.3)}))
+    assert given["optimizer"] == dr.SGD(0.3)
+    with pytest.raises(dr.SpecError, match="unknown optimizer 'adma'"):
+        complete({"optimizer": "adma"})
     adamw = train_options(complete({"optimizer": "adamw", "weight_decay": 0.3}))
     assert adamw["optimizer"] == dr.AdamW(0.001, weight_decay=0.3)
     assert train_options(DEFAULTS) == {
@@ -165,6 +169,8 @@ def test_the_line_of_a_trial() -> None:
         ),
         ({"l2": []}, "'l2' has no values"),
         ({"hidden": [64, 64]}, r"'hidden' must be a list of lists .*, got \[64, 64\]"),
+        ({"schedule": [dr.Cosine()]}, r"'schedule' must hold names, numbers .*, got \[Cosine"),
+        ({"l2": [float("nan")]}, "'l2' must hold names, numbers or lists"),
         ([], "space is empty"),
         ("l2", "space must be a dict of lists or distributions, got 'l2'"),
         ([1], "space must be a dict"),

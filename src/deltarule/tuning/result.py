@@ -92,17 +92,23 @@ class Tuning:
         places = np.arange(1, len(self.trials) + 1)
         scores = np.array([trial.score for trial in self.trials])
         finite = np.isfinite(scores)
+        best = np.maximum.accumulate(scores)
+        floor = scores[finite].max() - 4 * (scores[finite].max() - np.median(scores[finite]))
+        low = finite & (scores < floor)  # a few wild ones must not flatten all others
         for rung in range(top + 1):
-            here = finite & np.array([trial.rung == rung for trial in self.trials])
-            shade = 0.75 - 0.45 * rung / max(top, 1)
+            here = finite & ~low & np.array([trial.rung == rung for trial in self.trials])
+            shade = 0.7 - 0.5 * rung / max(top, 1)
             label = "trial" if top == 0 else f"rung {rung}"
             axis.plot(places[here], scores[here], "o", color=str(shade), markersize=4, label=label)
-        axis.plot(places[finite], np.maximum.accumulate(scores[finite]), label="best so far")
+        axis.plot(places[finite], best[finite], drawstyle="steps-post", label="best so far")
         if self.default is not None:
             axis.axhline(self.default.score, color="0.4", linestyle=":", label="defaults")
-        if not finite.all():
-            at = np.full((~finite).sum(), scores[finite].min())
-            axis.plot(places[~finite], at, "x", color="tab:red", label="failed")
+        bottom = max(floor, scores[finite].min())
+        for which, marker, label in ((low, "v", "lower"), (~finite, "x", "failed")):
+            if which.any():
+                at = np.full(which.sum(), bottom)
+                axis.plot(places[which], at, marker, color="tab:red", markersize=4, label=label)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_xlabel("training" if top else "trial")
         axis.set_ylabel(f"validation {self.scoring}")
         axis.legend()

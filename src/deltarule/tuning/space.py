@@ -7,6 +7,7 @@ ParameterSampler. Trial i depends on the space, the seed and i alone, never on h
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from scipy.stats import loguniform
 from sklearn.model_selection import ParameterSampler
 
 from deltarule.errors import SpecError, unknown_name
-from deltarule.optimizers import OPTIMIZERS, Optimizer, get_optimizer
+from deltarule.optimizers import Optimizer, get_optimizer
 
 Parameters = dict[str, Any]
 
@@ -138,8 +139,9 @@ def complete(given: Mapping[str, Any]) -> Parameters:
     for name in given:
         _require_known(name)
     chosen = {name: _plain(value) for name, value in given.items()}
-    if "learning_rate" not in chosen and chosen.get("optimizer") in OPTIMIZERS:
-        chosen["learning_rate"] = get_optimizer(chosen["optimizer"]).learning_rate
+    if "learning_rate" not in chosen:
+        optimizer = get_optimizer((DEFAULTS | chosen)["optimizer"])
+        chosen["learning_rate"] = optimizer.learning_rate
     merged = DEFAULTS | chosen
     return {name: merged[name] for name in _KNOWN if name in merged}
 
@@ -198,7 +200,15 @@ def _values(name: str, given: Any) -> Any:
             f"space: 'hidden' must be a list of lists of units, such as [[64], [64, 64]], "
             f"got {given!r}"
         )
-    return Choice(tuple(_plain(value) for value in values))
+    plain = tuple(_plain(value) for value in values)
+    try:
+        json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError):
+        raise SpecError(
+            f"space: {name!r} must hold names, numbers or lists of them, which a study can store, "
+            f"got {given!r}"
+        ) from None
+    return Choice(plain)
 
 
 def _require_known(name: str) -> None:
