@@ -222,6 +222,15 @@ def test_sparse_inputs_are_their_dense_ones(container: Any, dtype: Any) -> None:
     np.testing.assert_allclose(sparse.predict_proba(X), dense.predict_proba(S), **tight)
 
 
+def test_sparse_label_indicators() -> None:
+    X, y = DATA["multilabel"]
+    ours = quiet(dr.MLPClassifier(**QUICK).fit, X, sp.csr_matrix(y))
+    plain = fitted("multilabel")
+    np.testing.assert_array_equal(theta(ours), theta(plain))
+    np.testing.assert_array_equal(ours.predict(X).toarray(), plain.predict(X))
+    assert ours.score(X, sp.csr_matrix(y)) == plain.score(X, y)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on memory are those of Linux")
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_sparse_rows_stay_sparse(solver: str) -> None:

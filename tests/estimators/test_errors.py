@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from estimator_cases import DATA, FEATURES, RELEASE, WEIGHT, N, pair, quiet
@@ -46,6 +47,8 @@ CONTAINERS = {
     "float32": np.float32,
     "list": lambda x: x.tolist(),
     "pandas": lambda x: pd.DataFrame(x, columns=NAMES),
+    "pandas, nullable": lambda x: pd.DataFrame(x, columns=NAMES).convert_dtypes(),
+    "polars": lambda x: pl.DataFrame(x, schema=NAMES),
     "csr": sp.csr_array,
     "csc": sp.csc_matrix,
 }
@@ -71,7 +74,7 @@ def test_nan_and_infinity_with_their_place(
     said = str(caught.value)
     assert re.search(r"row 40, column 2|row 50, column 1", said)
     assert "NaN" in said if np.isnan(value) else "infinity" in said
-    if container == "pandas":
+    if container.startswith(("pandas", "polars")):
         assert "'height'" in said
     if container != "csc":
         assert "row 40, column 2" in said
@@ -255,6 +258,11 @@ BAD_VALIDATION: dict[str, tuple[Any, str]] = {
     "NaN": ((spoiled(np.nan, np.asarray), Y_CLASS), "row 40, column 2"),
     "no rows": ((X[:0], Y_CLASS[:0]), "0 sample"),
 }
+
+
+def test_lbfgs_has_no_epochs_to_validate_after() -> None:
+    with pytest.raises(ValueError, match="validation_data is scored after every epoch, and solver"):
+        dr.MLPRegressor(solver="lbfgs").fit(X, Y_REAL, validation_data=(X, Y_REAL))
 
 
 @pytest.mark.parametrize("what", BAD_VALIDATION)

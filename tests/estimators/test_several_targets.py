@@ -130,6 +130,10 @@ def test_going_on() -> None:
     assert [one.shape for one in ours.predict_proba(X)] == [(N, 3), (N, 5)]
     with pytest.raises(ValueError, match=r"classes not in `self.classes_`.*column 1"):
         ours.partial_fit(X, np.where(Y_TEXT == "S", "XXXL", Y_TEXT))
+    ours.partial_fit(X, Y_TEXT, classes=classes)  # as before
+    for other in (classes[:1], [classes[0], classes[0]], np.unique(Y_TEXT)):
+        with pytest.raises(ValueError, match="not the same as on last call to partial_fit"):
+            ours.partial_fit(X, Y_TEXT, classes=other)
     twin = pickle.loads(pickle.dumps(ours))
     for one in (ours, twin):
         one.partial_fit(X, Y_TEXT)

@@ -1,9 +1,9 @@
-"""Solvers, schedules, early stopping, callbacks, divergence and ensembles of the estimators."""
+"""Solvers, schedules, early stopping, callbacks and divergence of the estimators."""
 
 from __future__ import annotations
 
 import pickle
-import warnings
+import signal
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from estimator_cases import (
     quiet,
     theta,
 )
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error, r2_score
 
@@ -226,6 +225,15 @@ def test_a_scorer_sees_rows_without_complaints_about_names() -> None:
     assert list(ours.feature_names_in_) == list("vwxyz")
 
 
+def test_a_column_of_validation_targets_is_one_output() -> None:
+    X_held, y_held = HELD["regression"]
+    ours = fitted("regression", validation=(X_held, y_held[:, None]))
+    assert (
+        ours.validation_scores_
+        == fitted("regression", validation=(X_held, y_held)).validation_scores_
+    )
+
+
 # -- callbacks of the package ----------------------------------------------------------------------
 
 
@@ -317,103 +325,52 @@ def test_divergence_after_a_good_epoch_of_early_stopping() -> None:
     assert est.best_validation_score_ == np.nanmax(est.validation_scores_)
 
 
-# -- ensembles -------------------------------------------------------------------------------------
+# -- Ctrl-C ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_an_ensemble_is_the_mean_of_its_networks(task: str) -> None:
-    X = DATA[task][0]
-    ours, alone = fitted(task, n_ensemble=3), fitted(task)
-    assert len(ours.networks_) == 3
-    np.testing.assert_array_equal(theta(ours), theta(alone))  # the first is that of n_ensemble=1
-    np.testing.assert_array_equal(ours.networks_[0].theta, alone.network_.theta)
-    assert not np.allclose(ours.networks_[1].theta, ours.networks_[0].theta)
-    assert not np.allclose(ours.networks_[1].theta, ours.networks_[2].theta)
-    mean = np.mean([net.predict(X) for net in ours.networks_], axis=0)
-    if task in REGRESSION:
-        np.testing.assert_allclose(ours.predict(X), mean if mean.shape[1] > 1 else mean.ravel())
-    else:
-        P = ours.predict_proba(X)
-        np.testing.assert_allclose(P if task == "multilabel" else P[:, -mean.shape[1] :], mean)
-        np.testing.assert_allclose(ours.predict_log_proba(X), np.log(P))
-        if task == "multilabel":
-            np.testing.assert_array_equal(ours.predict(X), P > 0.5)
-        else:
-            np.testing.assert_array_equal(ours.predict(X), ours.classes_[P.argmax(axis=1)])
-    assert ours.n_iter_ == alone.n_iter_
-    assert ours.loss_curve_ == alone.loss_curve_
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_ctrl_c_keeps_what_is_trained(solver: str) -> None:
+    def press(progress: dr.Progress) -> None:
+        if progress.epoch == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    ours = own("regression").set_params(**QUICK | {"max_iter": 500}, solver=solver, callbacks=press)
+    with pytest.warns(UserWarning, match="Training interrupted by user") as caught:
+        ours.fit(*DATA["regression"])
+    assert len(caught) == 1
+    assert ours.stopped_ == "interrupted"
+    short = fitted("regression", max_iter=3, solver=solver)
+    assert ours.n_iter_ == 3
+    np.testing.assert_array_equal(theta(ours), theta(short))
 
 
-@pytest.mark.parametrize("task", ["multiclass", "regression"])
-@pytest.mark.parametrize("options", [{}, {"early_stopping": True, "dropout": 0.2}])
-def test_the_number_of_threads_changes_nothing(task: str, options: dict[str, Any]) -> None:
-    X = DATA[task][0]
-    found = [fitted(task, n_ensemble=4, n_jobs=jobs, **options) for jobs in (None, 1, 2, -1)]
-    for one in found[1:]:
-        np.testing.assert_array_equal(one.predict(X), found[0].predict(X))
-    again = clone(found[0])
-    np.testing.assert_array_equal(quiet(again.fit, *DATA[task]).predict(X), found[0].predict(X))
+def test_ctrl_c_ends_every_network_of_an_ensemble() -> None:
+    def press(progress: dr.Progress) -> None:
+        if progress.epoch == 20:
+            signal.raise_signal(signal.SIGINT)
+
+    ours = own("regression").set_params(**QUICK | {"max_iter": 10**6}, tol=0.0, callbacks=press)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        ours.set_params(n_ensemble=2, n_iter_no_change=10**6, n_jobs=2).fit(*DATA["regression"])
+    assert ours.stopped_ == "interrupted"
+    assert len(ours.networks_) == 2
 
 
-def test_an_ensemble_and_a_shared_stream() -> None:
-    """A RandomState gives its first network what it gives a single one."""
-    streams = [np.random.RandomState(4), np.random.RandomState(4)]
-    ours = fitted("regression", n_ensemble=2, random_state=streams[0])
-    np.testing.assert_array_equal(theta(ours), theta(fitted("regression", random_state=streams[1])))
+# -- one call after another ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["text labels", "regression", "multilabel"])
-def test_an_ensemble_goes_on(task: str) -> None:
-    X, y = DATA[task]
-    known: dict[str, Any] = {}
-    if task in CLASSIFICATION:
-        known = {"classes": np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])}
-    ours, alone = (own(task).set_params(**QUICK, n_ensemble=k) for k in (2, 1))
-    for call in range(3):
-        for one in (ours, alone):
-            one.partial_fit(X, y, **known if call == 0 else {})
-    np.testing.assert_array_equal(theta(ours), theta(alone))
-    np.testing.assert_array_equal(ours.networks_[0].theta, alone.network_.theta)
-    assert ours.t_ == 3 * N
-
-
-def test_a_warm_ensemble_takes_new_parameters() -> None:
-    ours, alone = (fitted("regression", warm_start=True, max_iter=2, n_ensemble=k) for k in (2, 1))
-    for one in (ours, alone):
-        quiet(one.set_params(max_iter=5, learning_rate_init=0.05).fit, *DATA["regression"])
-    np.testing.assert_array_equal(theta(ours), theta(alone))
-    assert ours.n_iter_ == alone.n_iter_ == 5
-    assert len(ours.loss_curve_) == 7
-
-
-def test_an_ensemble_that_is_fitted_anew_as_one_network() -> None:
+def test_solvers_may_change_from_call_to_call() -> None:
     X, y = DATA["regression"]
-    ours = fitted("regression", n_ensemble=3)
-    quiet(ours.set_params(n_ensemble=1).fit, X, y)
-    np.testing.assert_array_equal(ours.predict(X), fitted("regression").predict(X))
-    assert len(ours.networks_) == 1
-
-
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (3, 2), (2, 1)])
-def test_the_number_of_networks_stays_while_training_goes_on(before: int, after: int) -> None:
-    ours = fitted("regression", n_ensemble=before).set_params(n_ensemble=after)
-    with pytest.raises(ValueError, match=f"n_ensemble={after}, but the networks fitted are"):
-        ours.partial_fit(*DATA["regression"])
-    with pytest.raises(ValueError, match="stays in partial_fit and with warm_start=True"):
-        ours.set_params(warm_start=True).fit(*DATA["regression"])
-    quiet(ours.set_params(warm_start=False).fit, *DATA["regression"])
-    assert len(ours.networks_) == after
-
-
-def test_one_diverging_network_is_an_error_of_the_ensemble() -> None:
-    X, y = DATA["regression"]
-    est = dr.MLPRegressor(**QUICK | {"max_iter": 50}, solver="sgd", learning_rate_init=10.0)
-    with pytest.raises(dr.DivergenceError, match="Solver produced non-finite"):
-        est.set_params(n_ensemble=2).fit(X, 1e3 * y)
-
-
-def test_warnings_of_an_ensemble_are_those_of_one() -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        dr.MLPRegressor(**QUICK, n_ensemble=2, n_jobs=1).fit(*DATA["regression"])
-    assert {w.category for w in caught} == {ConvergenceWarning}
+    ours = fitted("regression", solver="lbfgs", warm_start=True)
+    assert not hasattr(ours, "loss_curve_")
+    quiet(ours.set_params(solver="adam").fit, X, y)
+    assert len(ours.loss_curve_) == 6
+    ours.set_params(solver="sgd")
+    before = theta(ours)
+    gradient = dr.backward(ours.network_, X, y)
+    ours.set_params(momentum=0.0, learning_rate_init=0.1, alpha=0.0, batch_size=N).partial_fit(X, y)
+    by_hand = ours.network_.copy()
+    by_hand.theta = 0.1 * gradient.theta
+    np.testing.assert_allclose(before - theta(ours), theta_of(by_hand), rtol=1e-8, atol=1e-12)
+    ours.set_params(learning_rate_init=1e9).partial_fit(X, y)  # the optimizer goes on with its rate
+    assert ours.history_.learning_rate[-1] == 0.1

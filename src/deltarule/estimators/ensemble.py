@@ -49,7 +49,12 @@ def _members(est: Any) -> list[Any]:
     # a copy, so that the first member draws what a single network would
     random = check_random_state(copy.deepcopy(est.random_state))
     seeds = [est.random_state, *random.randint(2**31, size=est.n_ensemble - 1).tolist()]
-    return [type(est)(**_params_of_one(est, seed)) for seed in seeds]
+    return [_kind(est)(**_params_of_one(est, seed)) for seed in seeds]
+
+
+def _kind(est: Any) -> Any:
+    """MLPClassifier or MLPRegressor: a user's subclass may take other parameters."""
+    return next(kind for kind in type(est).__mro__ if kind.__module__.startswith("deltarule."))
 
 
 def _members_so_far(est: Any) -> list[Any]:
@@ -62,5 +67,5 @@ def _members_so_far(est: Any) -> list[Any]:
 
 
 def _params_of_one(est: Any, seed: Any) -> dict[str, Any]:
-    params: dict[str, Any] = est.get_params(deep=False)
+    params = {name: getattr(est, name) for name in _kind(est)().get_params(deep=False)}
     return params | {"n_ensemble": 1, "random_state": seed}

@@ -44,6 +44,11 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
         raise ValueError(
             "partial_fit does not support early_stopping=True; give it validation_data instead"
         )
+    if validation is not None and not in_epochs:
+        raise ValueError(
+            f"validation_data is scored after every epoch, and solver={est.solver!r} has none: "
+            "leave it out, or take another solver"
+        )
     data = told(X, y, weight)
     X, y = est._checked_data(X, y, first)
     Y = est._targets(y, first, incremental)
@@ -151,9 +156,10 @@ def _loop(
 ) -> Loop:
     X, Y, weight = data
     n = len(Y)
-    if not incremental or "_optimizer" not in vars(est):
-        est._optimizer = _descent(est, net)
-    descent: Descent = est._optimizer
+    descent, known = _descent(est, net), vars(est).get("_optimizer")
+    if incremental and known is not None and type(known.rule) is type(descent.rule):
+        descent = known
+    est._optimizer = descent
     batch_size = n if isinstance(descent.rule, LBFGS) else _batch_size(est.batch_size, n)
     rates = dropout_rates(
         est.dropout if np.ndim(est.dropout) else float(est.dropout), len(net.sizes) - 1

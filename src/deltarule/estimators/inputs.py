@@ -41,7 +41,10 @@ def _place_of_bad_value(X: Any, dtype: np.dtype[Any]) -> str:
     """Where the first NaN or infinity (as `dtype`) of X stands; "" if it cannot be told."""
     rows = X.tocoo() if hasattr(X, "tocoo") else None
     try:
-        values = np.asarray(X if rows is None else rows.data, dtype=np.float64)
+        if hasattr(X, "iloc"):  # pandas, whose NA NumPy does not take
+            values = X.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            values = np.asarray(X if rows is None else rows.data, dtype=np.float64)
     except (TypeError, ValueError):
         return ""
     with np.errstate(over="ignore"):

@@ -169,7 +169,8 @@ def all_classes_told(est: Any, y: Any, classes: Any) -> ClassTargets | None:
     told = ClassTargets(classes, apart=True)
     if not hasattr(est, "classes_"):
         return told
-    if not all(map(np.array_equal, told.classes, est.classes_)):
+    same = len(told.classes) == len(est.classes_)
+    if not same or not all(map(np.array_equal, told.classes, est.classes_)):
         raise ValueError(
             f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
             f"{est.classes_!r}"
