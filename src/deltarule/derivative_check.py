@@ -68,7 +68,7 @@ def check_loss(loss: Loss, output: Activation, n_outputs: int) -> None:
     owner = f"loss {loss.name!r}"
     rng = np.random.default_rng(0)
     z = rng.uniform(-2, 2, (40, n_outputs))
-    y = _plausible_targets(loss, rng, z.shape)
+    y = plausible_targets(loss, rng, z.shape)
     pairs: list[tuple[str, str, Any, Any, Array]] = [("", "o", loss.J, loss.dJ, output.f(z))]
     if loss.fused_J is not None and loss.fused_dJ is not None and loss.links(output):
         pairs.append(("fused_", "z", loss.fused_J, loss.fused_dJ, z))
@@ -98,7 +98,8 @@ def _moved(n_outputs: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, n_outputs - 1, min(n_outputs, _MOST_OUTPUTS))})
 
 
-def _plausible_targets(loss: Loss, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+def plausible_targets(loss: Loss, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+    """Random targets (n, k) that the loss can take."""
     if loss.targets == "count":
         return rng.poisson(2.0, shape).astype(np.float64)
     if loss.targets == "unit":

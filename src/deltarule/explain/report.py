@@ -275,7 +275,7 @@ class Report:
 
     def to_html(self) -> str:
         """The report as one HTML page that needs nothing else."""
-        return _PAGE.format(title=html.escape(self.title), body=self._body())
+        return page(self.title, self._body())
 
     def _repr_html_(self) -> str:
         return self._body()
@@ -335,6 +335,11 @@ td:nth-child(n+2):nth-child(-n+4) {{ text-align: right; }}
 {body}
 </body></html>
 """
+
+
+def page(title: str, body: str) -> str:
+    """One HTML page that needs nothing else, in the look that all reports share."""
+    return _PAGE.format(title=html.escape(title), body=body)
 
 
 def as_claimed(value: float, claimed: str) -> str:
