@@ -19,12 +19,13 @@ from deltarule.explain.network_file import NetworkFile, as_number, read_network
 from deltarule.explain.report import Report, reported
 from deltarule.explain.search import explain
 from deltarule.explain.step import Claims, Problem, Told
+from deltarule.params import Array
 
 _LAYERED = ("z", "a", "delta", "error", "weight_gradients", "bias_gradients")
 _AFTER = ("new_weights", "new_biases")
 _WHOLE = ("loss", "input_gradients", "output_after", "loss_after")
 KNOWN = (*_LAYERED, *_AFTER, *_WHOLE)
-_EXTRA = ("l2", "momentum", "velocity", "reduction")
+_EXTRA = ("l2", "momentum", "velocity", "dropout_masks", "reduction")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,11 @@ class _Reader:
             self.choice("reduction", "mean", ("mean", "sum")),
             self.positive("l2"),
             self.positive("momentum"),
+            self.velocity(),
+            self.masks(),
         )
+        if problem.momentum and problem.velocity is None:
+            self.wrong("velocity", "missing: momentum needs {weights, biases} before the step")
         claims = self.raw.get("claims")
         if not isinstance(claims, dict):
             self.wrong("claims", "missing: an object with the claimed numbers")
@@ -130,6 +135,61 @@ class _Reader:
         value = as_number(self.raw.get(key, 0))
         if value is None or value < 0:
             self.wrong(key, f"a number >= 0 is needed, got {self.raw[key]!r}")
+        return value
+
+    def velocity(self) -> tuple[list[Array], list[Array | None]] | None:
+        """What the parameters moved by in the step before."""
+        given, net = self.raw.get("velocity"), self.file.net
+        if given is None:
+            return None
+        if not isinstance(given, dict) or not {*given} <= {"weights", "biases"}:
+            self.wrong("velocity", "an object with weights and biases is needed")
+        weights = self.layers(given.get("weights"), "velocity.weights")
+        biases = self.layers(given.get("biases") or [None] * len(weights), "velocity.biases")
+        return (
+            [
+                self.filled(one, W.shape, f"velocity.weights[{l}]")
+                for l, (one, W) in enumerate(zip(weights, net.weights, strict=True))
+            ],
+            [
+                None if b is None else self.filled(one, b.shape, f"velocity.biases[{l}]")
+                for l, (one, b) in enumerate(zip(biases, net.biases, strict=True))
+            ],
+        )
+
+    def masks(self) -> list[Array | None] | None:
+        """What each activation is multiplied by: dropout, already scaled."""
+        given, sizes = self.raw.get("dropout_masks"), self.file.net.sizes
+        if given is None:
+            return None
+        if not isinstance(given, list) or len(given) != len(sizes):
+            self.wrong(
+                "dropout_masks", f"a list of {len(sizes)} entries is needed, one for a_0..a_L"
+            )
+        assert self.file.X is not None
+        shapes = [(len(self.file.X), width) for width in sizes]
+        return [
+            None if one is None else self.filled(one, shape, f"dropout_masks[{l}]")
+            for l, (one, shape) in enumerate(zip(given, shapes, strict=True))
+        ]
+
+    def layers(self, given: Any, place: str) -> list[Any]:
+        L = len(self.file.net.weights)
+        if not isinstance(given, list) or len(given) != L:
+            self.wrong(place, f"a list of {L} entries, one per layer, is needed")
+        return given
+
+    def filled(self, given: Any, shape: tuple[int, ...], place: str) -> Array:
+        """An array of numbers without gaps; null stands for 0, as where an edge is absent."""
+        value = np.zeros(shape)
+
+        def take(index: tuple[int, ...], _: Any, number: Any, at: str) -> None:
+            found = as_number(number)
+            if found is None:
+                self.wrong(at, f"a number is needed, got {number!r}")
+            value[index] = found
+
+        self.fill(given, shape, (), place, 0, take)
         return value
 
     def quantity(self, problem: Problem, quantity: str, given: Any) -> None:
