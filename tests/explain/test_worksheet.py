@@ -10,7 +10,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.explain.network_file import published
-from deltarule.explain.worksheet import check_worksheet, last_digit
+from deltarule.explain.worksheet import check_worksheet, last_digit, worksheet_schema
 
 SHEET: dict[str, Any] = {
     "name": "one neuron",
@@ -139,6 +139,40 @@ def test_more_digits_are_held_to_more(tmp_path: Any) -> None:
 def test_a_batch_has_rows() -> None:
     many = sheet(inputs=[[1, 2], [0, 1]], targets=[[1], [0]], claims={"z": [[["0.1"], ["-0.15"]]]})
     assert check_worksheet(many).ok
+
+
+@pytest.mark.parametrize("name", ["yehoshua", "mazur", "gashler"])
+def test_the_schema_takes_the_published_examples(name: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(worksheet_schema())
+    jsonschema.validate(json.loads(published(name).read_text()), worksheet_schema())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [sheet(claims={}), sheet(extra=1), claiming(z=[["one"]]), claiming(zz=[]), sheet(weights=1)],
+)
+def test_the_schema_refuses_what_the_reader_refuses(bad: dict[str, Any]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(bad, worksheet_schema())
+    with pytest.raises(dr.SpecError):
+        check_worksheet(bad)
+
+
+def test_momentum_and_dropout_of_a_sheet() -> None:
+    claims = {"new_weights": [[["0.828"], ["0.405"]]], "delta": [["-0.475"]]}
+    velocity = {"weights": [[["0.1"], [0.2]]], "biases": [[0.5]]}
+    moving = sheet(momentum=0.9, velocity=velocity, claims=claims)
+    assert check_worksheet(moving).ok
+    claims["new_weights"] = [[["0.648"], ["0.045"]]]
+    assert check_worksheet(moving).mistakes[0].code == "momentum_sign"
+    with pytest.raises(dr.SpecError, match="velocity: missing"):
+        check_worksheet(sheet(momentum=0.9))
+    with pytest.raises(dr.SpecError, match=r"velocity.biases\[0\]: a list of 1 is needed"):
+        check_worksheet(moving | {"velocity": velocity | {"biases": [[1, 2]]}})
+    with pytest.raises(dr.SpecError, match=r"dropout_masks\[0\]\[0\]: a list of 2 is needed"):
+        check_worksheet(sheet(dropout_masks=[[[1]], None]))
 
 
 # -- bad worksheets -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ A worksheet is a network file (`network_file.py`) with `claims`. Numbers stand a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,13 @@ def check_worksheet(source: str | Path | Mapping[str, Any], *, most_mistakes: in
     return reported(
         sheet.name, judgement, explain(judgement, most_mistakes), lambda at: sheet.printed[at]
     )
+
+
+def worksheet_schema() -> dict[str, Any]:
+    """The JSON schema of a worksheet; ships with the package."""
+    path = Path(__file__).parent / "worksheet.schema.json"
+    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return schema
 
 
 def read_worksheet(source: str | Path | Mapping[str, Any]) -> Worksheet:
