@@ -63,7 +63,8 @@ def _of_other_node(p: Problem) -> Iterator[Variant]:
                     return where(np.arange(right.shape[1]) == j, right[:, k : k + 1], right)
 
                 details = {"node": j + 1, "other": k + 1}
-                yield once("slope_of_other_node", "slope", l, whole, **details)
+                slope = f"f'(z of node {k + 1})"
+                yield once("slope_of_other_node", "slope", l, whole, **details, slope=slope)
                 if f in _MIXED:
 
                     def mixed(
@@ -73,7 +74,8 @@ def _of_other_node(p: Problem) -> Iterator[Variant]:
                         slope = _MIXED[f](a[:, j : j + 1], a[:, k : k + 1])
                         return where(np.arange(right.shape[1]) == j, slope, right)
 
-                    yield once("slope_of_other_node", "slope", l, mixed, **details, part="factor")
+                    slope = _MIXED_TEXT[f].format(own=j + 1, other=k + 1)
+                    yield once("slope_of_other_node", "slope", l, mixed, **details, slope=slope)
 
 
 # One factor of the slope from the node itself, the other from another node.
@@ -81,6 +83,7 @@ _MIXED: Mapping[str, Callable[[Approx, Approx], Approx]] = {
     "sigmoid": lambda own, other: own * (1 - other),
     "tanh": lambda own, other: (1 + own) * (1 - other),
 }
+_MIXED_TEXT = {"sigmoid": "a_{own} (1 - a_{other})", "tanh": "(1 + a_{own}) (1 - a_{other})"}
 
 
 def _of_other_layer(p: Problem) -> Iterator[Variant]:
@@ -353,7 +356,7 @@ BACKWARD = (
         "slope",
         "in {where}, the delta of node {node} took the slope of node {other}",
         "delta of node {node}: ... * f'(z of node {node})",
-        "delta of node {node}: ... * f'(z of node {other}), whole or in one factor",
+        "delta of node {node}: ... * {slope}",
         _of_other_node,
     ),
     Mistake(

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from deltarule.explain.judge import Judgement, Place
 from deltarule.explain.mistakes import get_mistake
 from deltarule.explain.search import Explanation
@@ -412,7 +414,7 @@ def reported(
         at: mask if best is None else mask & ~best.explained[at]
         for at, mask in judgement.wrong.items()
     }
-    notes = list(notes)
+    notes = [*_rounding(judgement), *notes]
     if best is not None and not best.unexplained:
         notes += _reproduced(judgement, best)
     return Report(
@@ -427,6 +429,21 @@ def reported(
         [finding(place, False) for place in judgement.places(left)],
         notes,
     )
+
+
+def _rounding(judgement: Judgement) -> list[str]:
+    """That rounding on the way has moved some last digits, which is no mistake."""
+    moved = 0
+    for (quantity, layer), mask in judgement.right.items():
+        told = judgement.claims[quantity][layer]
+        exact = judgement.exact.values[quantity][layer].v
+        with np.errstate(invalid="ignore"):
+            far = np.abs(told.value - exact) > 1.001 * told.unit + 1e-12 * np.abs(exact)
+        moved += int((mask & far).sum())
+    if not moved:
+        return []
+    many = "1 right number differs" if moved == 1 else f"{moved} right numbers differ"
+    return [f"{many} in the last digits, as rounding on the way explains (rounding only)."]
 
 
 def _mistakes(explanations: Sequence[Explanation]) -> list[FoundMistake]:
