@@ -1,0 +1,121 @@
+"""Expressions in LaTeX; they need no package but amsmath, and typeset under MathJax too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from deltarule.explain.derivation_write import Writer
+from deltarule.explain.expression import Expression, Index
+from deltarule.explain.notation import Notation
+
+_LETTERS = {
+    "delta": r"\delta",
+    "sigma": r"\sigma",
+    "alpha": r"\alpha",
+    "net": r"\mathrm{net}",
+    "log": r"\log",
+}
+_BRACKETS = {"()": ("(", ")"), "[]": ("[", "]"), "‖‖": (r"\lVert ", r"\rVert ")}
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "%": r"\%",
+    "&": r"\&",
+    "#": r"\#",
+    "$": r"\$",
+    "~": r"\textasciitilde{}",
+    "<": r"\(<\)",
+    ">": r"\(>\)",
+    "|": r"\(|\)",
+    "·": r"\(\cdot\)",
+}
+
+
+class Latex(Writer):
+    """LaTeX for a formula.
+
+    Parameters
+    ----------
+    breaks : bool
+        Whether lines may break between factors (in a paragraph; a display ignores it).
+    """
+
+    plus, minus, odot = " + ", " - ", r" \odot "
+    dot = r" \cdot "
+
+    def __init__(self, notation: Notation, set_apart: bool = False, breaks: bool = False) -> None:
+        super().__init__(notation, set_apart)
+        self.space = r"\, \allowbreak " if breaks else r"\, "
+
+    def ident(
+        self,
+        letter: str,
+        sub: Sequence[Index] = (),
+        sup: str = "",
+        at: Sequence[Index] = (),
+        prime: bool = False,
+    ) -> str:
+        r"""y_{5i}."""
+        text = _LETTERS.get(letter, letter)
+        comma = "," if self.set_apart else " "
+        below = comma.join(_index(one) for one in sub)
+        text += f"_{{{below}}}" if below else ""
+        above = r"\prime" * prime + sup
+        text += f"^{{{above}}}" if above else ""
+        return text + (f"[{','.join(map(_index, at))}]" if at else "")
+
+    def number(self, value: float) -> str:
+        """Six significant digits; 10 to a power in full."""
+        digits, _, power = f"{value:.6g}".partition("e")
+        return f"{digits} \\cdot 10^{{{int(power)}}}" if power else digits
+
+    def brackets(self, text: str, kind: str = "()") -> str:
+        r"""They grow with a fraction inside."""
+        left, right = _BRACKETS[kind]
+        if r"\frac" in text and "allowbreak" not in text:
+            return rf"\left{left} {text} \right{right}"
+        return f"{left}{text}{right}"
+
+    def sum_over(self, index: str, body: str) -> str:
+        r"""\sum_{i}."""
+        return rf"\sum_{{{_index(index)}}} {body}"
+
+    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+        r"""\frac."""
+        return rf"\frac{{{top}}}{{{bottom}}}"
+
+    def derivative(self, body: str, by: str) -> str:
+        r"""\frac with \partial; a long body stands behind it."""
+        if len(body) > 60:
+            return rf"\frac{{\partial}}{{\partial {by}}} {body}"
+        return rf"\frac{{\partial {body}}}{{\partial {by}}}"
+
+    def power(self, base: str, exponent: str) -> str:
+        r"""x^{2}, x^{\mathsf{T}}."""
+        above = r"\mathsf{T}" if exponent == "T" else exponent
+        return f"{{{base}}}^{{{above}}}"
+
+    def relation(self, sign: str) -> str:
+        """A sign between two indices."""
+        return r" \sim " if sign == "~" else f" {sign} "
+
+    def sentence(self, reason: Sequence[str | Expression], dollars: str = "$") -> str:
+        """A reason with its symbols as formulas."""
+        return "".join(
+            escaped(one) if isinstance(one, str) else f"{dollars}{self.write(one)}{dollars}"
+            for one in reason
+        )
+
+
+def _index(index: Index) -> str:
+    found = re.fullmatch(r"([a-z])(\d+)", str(index))
+    return f"{found[1]}_{{{found[2]}}}" if found else str(index)
+
+
+def escaped(text: str) -> str:
+    """Plain text for LaTeX."""
+    return "".join(_SPECIAL.get(one, one) for one in text)

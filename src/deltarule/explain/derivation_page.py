@@ -1,0 +1,295 @@
+"""A derivation as text, LaTeX, a page or Markdown; one by itself or two side by side."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from deltarule.explain.derivation_latex import Latex, escaped
+from deltarule.explain.derivation_mathml import MathML
+from deltarule.explain.derivation_rules import Step, Task
+from deltarule.explain.derivation_write import Text
+from deltarule.explain.expression import Expression
+
+if TYPE_CHECKING:
+    from deltarule.explain.derivation import Derivation
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em;
+  color: #1b1b1b; background: #fff; }
+ol { list-style: none; padding: 0; } li { margin: 0 0 1.1em; } .rule { font-weight: 600; }
+.number { color: #666; display: inline-block; min-width: 2em; } .why { color: #444; }
+.formula { overflow-x: auto; padding: .3em 0 .3em 2em; } math { font-size: 1.1em; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+td, th { vertical-align: top; padding: .4em .8em; border-top: 1px solid #ddd; text-align: left; }
+@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616; }
+  .why { color: #bbb; } .number { color: #999; } td, th { border-color: #444; } }
+"""
+
+
+def heading(task: Task) -> tuple[str | Expression, ...]:
+    """What is derived, with its symbols as expressions."""
+    n = f"{task.L} layer{'s' * (task.L != 1)}"
+    return (task.wanted, f" of a network of {n}, {task.notation.name} notation")
+
+
+# -- text -------------------------------------------------------------------------------------
+
+
+def text(derivation: Derivation, width: int) -> str:
+    """Unicode in lines of at most `width`, where the formulas let them break."""
+    task = derivation.task
+    lines = [Text(task.notation, task.set_apart).sentence(heading(task)), ""]
+    for step in derivation.steps:
+        lines += step_lines(step, width, derivation.values.get(step.number))
+    return "\n".join(lines) + "\n"
+
+
+def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
+    """One step."""
+    writer = Text(step.task.notation, step.task.set_apart)
+    said = f"{step.number:3d}. {step.rule[0].upper()}{step.rule[1:]}. {step.why}"
+    lines = textwrap.wrap(said, width, subsequent_indent=" " * 5, break_on_hyphens=False)
+    for name in step.names:
+        first = f"     {writer.plain(name.symbol)} = "
+        lines += writer.wrapped(name.expression, width, first, " " * 9).split("\n")
+    sign = "" if step.number == 1 else "= "
+    lines += writer.wrapped(step.expression, width, "     " + sign, " " * 9).split("\n")
+    return lines if value is None else [*lines, f"     = {value:.6g}"]
+
+
+# -- LaTeX and Markdown -----------------------------------------------------------------------
+
+
+def _latex_lines(step: Step, breaks: bool, value: float | None) -> list[str]:
+    writer = Latex(step.task.notation, step.task.set_apart, breaks)
+    lines = [f"{writer.write(one.symbol)} = {writer.write(one.expression)}" for one in step.names]
+    left = f"{writer.write(step.equal_to)} = " if step.number == 1 else "= "
+    lines.append(left + writer.write(step.expression))
+    return lines if value is None else [*lines, f"= {writer.number(value)}"]
+
+
+def latex(derivation: Derivation, standalone: bool) -> str:
+    """An enumeration whose formulas break between factors; a document if `standalone`."""
+    task = derivation.task
+    writer = Latex(task.notation, task.set_apart)
+    lines = [r"\begin{enumerate}"]
+    for step in derivation.steps:
+        why = writer.sentence(step.reason)
+        lines.append(rf"\item \textbf{{{step.rule[0].upper()}{step.rule[1:]}.}} {why}")
+        for line in _latex_lines(step, True, derivation.values.get(step.number)):
+            lines.append(rf"\\ $\displaystyle {line}$")
+    lines.append(r"\end{enumerate}")
+    return _document(lines, writer.sentence(heading(task))) if standalone else _ended(lines)
+
+
+def _document(lines: Sequence[str], title: str) -> str:
+    return _ended(
+        [
+            r"\documentclass[11pt,a4paper]{article}",
+            r"\usepackage{amsmath}",
+            r"\setlength{\textwidth}{16cm}\setlength{\oddsidemargin}{0cm}",
+            r"\raggedright\sloppy\setlength{\lineskip}{4pt}\setlength{\lineskiplimit}{3pt}",
+            r"\begin{document}",
+            rf"\noindent {title}",
+            *lines,
+            r"\end{document}",
+        ]
+    )
+
+
+def _ended(lines: Sequence[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def display(derivation: Derivation) -> str:
+    """One aligned formula, for a notebook."""
+    rows: list[str] = []
+    for step in derivation.steps:
+        *names, line = _latex_lines(step, False, None)
+        rows += [rf"& \quad \text{{where }} {name}" for name in names]
+        left, _, right = line.partition("= ")
+        rows.append(f"{left}&= {right}")
+    return "$\\displaystyle \\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$"
+
+
+def markdown(derivation: Derivation) -> str:
+    """A list whose formulas are display mathematics between double dollars."""
+    task = derivation.task
+    writer = Latex(task.notation, task.set_apart)
+    lines = [f"**{writer.sentence(heading(task))}**", ""]
+    for step in derivation.steps:
+        why = "".join(
+            _markdown(one) if isinstance(one, str) else f"${writer.write(one)}$"
+            for one in step.reason
+        )
+        lines += [f"{step.number}. **{step.rule[0].upper()}{step.rule[1:]}.** {why}", ""]
+        for line in _latex_lines(step, False, derivation.values.get(step.number)):
+            lines += [f"    $${line}$$", ""]
+    return "\n".join(lines)
+
+
+def _markdown(plain: str) -> str:
+    return "".join(f"\\{one}" if one in "\\`*_{}[]<>#|$" else one for one in plain)
+
+
+# -- pages ------------------------------------------------------------------------------------
+
+
+def _mathml_lines(step: Step, value: float | None) -> str:
+    writer = MathML(step.task.notation, step.task.set_apart)
+    equal = "<mo>=</mo>"
+    lines = [
+        f"{writer.write(one.symbol)}{equal}{writer.write(one.expression)}" for one in step.names
+    ]
+    left = writer.write(step.equal_to) if step.number == 1 else ""
+    lines.append(f"{left}{equal}{writer.write(step.expression)}")
+    if value is not None:
+        lines.append(f"{equal}{writer.number(value)}")
+    return "".join(f'<div class="formula">{writer.formula(line)}</div>' for line in lines)
+
+
+def _html_step(step: Step, value: float | None) -> str:
+    why = MathML(step.task.notation, step.task.set_apart).sentence(step.reason)
+    rule = f"{step.rule[0].upper()}{step.rule[1:]}."
+    return (
+        f'<span class="number">{step.number}</span> <span class="rule">{rule}</span> '
+        f'<span class="why">{why}</span>{_mathml_lines(step, value)}'
+    )
+
+
+def fragment(derivation: Derivation) -> str:
+    """The steps as a list, for a notebook or a page."""
+    items = "".join(
+        f"<li>{_html_step(step, derivation.values.get(step.number))}</li>\n"
+        for step in derivation.steps
+    )
+    return f"<ol>\n{items}</ol>"
+
+
+def page(derivation: Derivation) -> str:
+    """A whole page; it loads nothing."""
+    task = derivation.task
+    title = MathML(task.notation, task.set_apart).sentence(heading(task))
+    return _page(
+        Text(task.notation, task.set_apart).sentence(heading(task)), title, fragment(derivation)
+    )
+
+
+def _page(plain: str, title: str, content: str) -> str:
+    return (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(plain)}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<body>\n<h1>{title}</h1>\n{content}\n</body>\n</html>\n"
+    )
+
+
+# -- side by side -----------------------------------------------------------------------------
+
+Pair = tuple[Step | None, Step | None]
+
+
+def paired(first: Derivation, second: Derivation) -> list[Pair]:
+    """Steps that say the same side by side: by phase, and in it by their order."""
+    phases = list(dict.fromkeys(step.phase for one in (first, second) for step in one.steps))
+    phases.sort(key=_order)
+    pairs: list[Pair] = []
+    for phase in phases:
+        columns = ([step for step in one.steps if step.phase == phase] for one in (first, second))
+        pairs.extend(zip_longest(*columns))
+    return pairs
+
+
+def _order(phase: str) -> tuple[int, int]:
+    name, _, layer = phase.partition(" ")
+    return ("given", "derive", "cache", "result", "numbers").index(name), -int(layer or 0)
+
+
+def text_beside(first: Derivation, second: Derivation, width: int) -> str:
+    """Two columns, or one under the other where a line is too narrow for two."""
+    half = (width - 3) // 2
+    columns = (first, second)
+    titles = [Text(one.task.notation).sentence(heading(one.task)) for one in columns]
+    rows = [[textwrap.wrap(title, half) for title in titles], [["-" * half]] * 2]
+    for pair in paired(first, second):
+        rows.append([_column(step, one, half) for step, one in zip(pair, columns, strict=True)])
+    lines = [
+        f"{left:<{half}} | {right}".rstrip()
+        for row in rows
+        for left, right in zip_longest(*row, fillvalue="")
+    ]
+    return _ended(lines)
+
+
+def _column(step: Step | None, of: Derivation, width: int) -> list[str]:
+    """A step in lines that all fit; a factor wider than a column is cut."""
+    if step is None:
+        return []
+    lines = step_lines(step, width, of.values.get(step.number))
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, width, drop_whitespace=False, subsequent_indent=" " * 9)
+        or [""]
+    ]
+
+
+def page_beside(first: Derivation, second: Derivation) -> str:
+    """A page with a table of two columns."""
+    columns = (first, second)
+    titles = [
+        MathML(one.task.notation, one.task.set_apart).sentence(heading(one.task)) for one in columns
+    ]
+    rows = ["".join(f"<th>{title}</th>" for title in titles)]
+    for pair in paired(first, second):
+        cells = [
+            "" if step is None else _html_step(step, one.values.get(step.number))
+            for step, one in zip(pair, columns, strict=True)
+        ]
+        rows.append("".join(f"<td>{cell}</td>" for cell in cells))
+    table = "<table>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>"
+    plain = f"{first.task.notation.name} and {second.task.notation.name} notation"
+    return _page(plain, f"One derivation in {plain}", table)
+
+
+def latex_beside(first: Derivation, second: Derivation, standalone: bool) -> str:
+    """A table of two columns for each pair of steps; a document if `standalone`."""
+    lines: list[str] = []
+    for pair in paired(first, second):
+        cells = [
+            "" if step is None else _latex_cell(step, one.values.get(step.number))
+            for step, one in zip(pair, (first, second), strict=True)
+        ]
+        box = r"\begin{minipage}[t]{0.48\textwidth}\raggedright "
+        minipages = [f"{box}{cell}\\end{{minipage}}" for cell in cells]
+        lines += [r"\par\noindent " + "\\hfill\n".join(minipages) + r"\par\medskip"]
+    names = f"{first.task.notation.name} and {second.task.notation.name}"
+    return _document(lines, f"One derivation in {names} notation") if standalone else _ended(lines)
+
+
+def _latex_cell(step: Step, value: float | None) -> str:
+    writer = Latex(step.task.notation, step.task.set_apart)
+    lines = [rf"{step.number}. \textbf{{{escaped(step.rule)}.}} {writer.sentence(step.reason)}"]
+    lines += [rf"\\ $\displaystyle {line}$" for line in _latex_lines(step, True, value)]
+    return "\n".join(lines)
+
+
+def markdown_beside(first: Derivation, second: Derivation) -> str:
+    """A table of two columns."""
+    names = [one.task.notation.name for one in (first, second)]
+    lines = [f"| {names[0]} | {names[1]} |", "|---|---|"]
+    for pair in paired(first, second):
+        cells = []
+        for step, one in zip(pair, (first, second), strict=True):
+            if step is None:
+                cells.append("")
+                continue
+            shown = _latex_lines(step, False, one.values.get(step.number))
+            formulas = " ".join(f"${line}$" for line in shown).replace("|", r"\vert ")
+            cells.append(f"{step.number}. **{step.rule}** {formulas}")
+        lines.append(f"| {cells[0]} | {cells[1]} |")
+    return _ended(lines)
