@@ -18,10 +18,10 @@ from deltarule.errors import DataError, SpecError, unknown_name
 from deltarule.explain import derivation_page as pages
 from deltarule.explain import expression as ex
 from deltarule.explain.derivation_matrix import matrix_steps
-from deltarule.explain.derivation_numbers import Point, evaluate
+from deltarule.explain.derivation_numbers import Definition, Point, evaluate
 from deltarule.explain.derivation_rules import Step, Task, make_task
 from deltarule.explain.derivation_scalar import scalar_steps
-from deltarule.explain.derivation_verify import Verification, step_value, verify
+from deltarule.explain.derivation_verify import Numbers, Verification, verify
 from deltarule.explain.expression import (
     Expression,
     Number,
@@ -235,10 +235,10 @@ def _derived(task: Task, point: Point | None) -> Derivation:
         steps = _with_sums_written_out(task, steps, point)
     if point is None:
         return Derivation(task, steps)
-    known = [name for step in steps for name in step.names]
-    value = step_value(steps[-1], point.net, point.a[0], point.y, known)
+    numbers = Numbers(task, point.net, point.a[0], point.y)
+    value = [numbers.of(step) for step in steps][-1]
     values = {steps[-1].number: float(value.ravel()[0])} if value.size == 1 else {}
-    return Derivation(task, steps, point, values)
+    return Derivation(task, steps, numbers.point, values)
 
 
 def _sample(task: Task, x: Any, y: Any) -> Point | None:
@@ -260,41 +260,40 @@ def _with_sums_written_out(task: Task, steps: list[Step], point: Point | None) -
     """The last step again with its sums as terms, and with the numbers of a sample."""
     assert task.net is not None
     last, sizes = steps[-1], task.net.sizes
-    known = tuple(name for step in steps for name in step.names)
-    done = list(steps)
     expression = last.expression
     terms = terms_when_written_out(expression, sizes)
     if terms > _MOST_TERMS:
-        return done
+        return steps
+    done = list(steps)
     if terms > 1:
         expression = written_out(expression, sizes)
         why = f"Written out, the sum has {terms} terms: one for each unit that it is over."
-        step = replace(
-            last,
-            number=last.number + 1,
-            rule="expand a term",
-            expression=expression,
-            reason=(why,),
-            names=(),
-            phase="numbers",
-        )
-        done.append(step)
+        step = replace(last, rule="expand a term", expression=expression, reason=(why,))
+        done.append(replace(step, number=len(done) + 1, names=(), phase="numbers"))
     if point is not None:
+        known = [name for step in steps for name in step.names]
         there = Point(point.net, point.a[0], point.y, known)
-        numbered = with_numbers(expression, there)
-        done.append(
-            replace(
-                last,
-                number=done[-1].number + 1,
-                rule="simplify",
-                expression=numbered,
-                reason=("With the numbers of the sample put in.",),
-                names=(),
-                phase="numbers",
-                numeric=True,
-            )
-        )
+        units = [one for name in known for one in _units(name, sizes)]
+        numbered = [Definition(one.symbol, with_numbers(one.expression, there)) for one in units]
+        reason = ("With the numbers of the sample put in.",)
+        step = replace(last, rule="simplify", expression=with_numbers(expression, there))
+        step = replace(step, number=len(done) + 1, reason=reason, names=tuple(numbered))
+        done.append(replace(step, phase="numbers", numeric=True))
     return done
+
+
+def _units(name: Definition, sizes: tuple[int, ...]) -> list[Definition]:
+    """A cached term for every unit that it is of, with its sum written out; none if too long."""
+    letter, l = name.symbol.indices[0], name.symbol.layer
+    if sizes[l] > _MOST_TERMS or terms_when_written_out(name.expression, sizes) > _MOST_TERMS:
+        return []
+    body = written_out(name.expression, sizes)
+    if not isinstance(letter, str):
+        return [Definition(name.symbol, body)]
+    return [
+        Definition(Symbol("delta", l, (j,)), ex.substituted(body, letter, j))
+        for j in range(1, sizes[l] + 1)
+    ]
 
 
 def _checked_width(width: int | None, least: int = 30) -> int:

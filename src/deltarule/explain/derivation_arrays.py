@@ -24,14 +24,19 @@ class ArrayPoint:
     point : Point
     column : bool
         Vectors are columns, and W_l is (n_l, n_{l-1}); else rows, and (n_{l-1}, n_l).
-    definitions : sequence of Definition
-        Of the cached terms.
     """
 
-    def __init__(self, point: Point, column: bool, definitions: Sequence[Definition]) -> None:
+    def __init__(self, point: Point, column: bool) -> None:
         self.point, self.column = point, column
-        self.definitions = {one.symbol: one.expression for one in definitions}
+        self._definitions: dict[Symbol, Expression] = {}
         self._cached: dict[Symbol, Array] = {}
+
+    def define(self, definitions: Sequence[Definition]) -> None:
+        """Take on the cached terms that a step names, in place of others with the same symbols."""
+        for one in definitions:
+            if one.symbol in self._definitions:
+                self._cached.clear()
+            self._definitions[one.symbol] = one.expression
 
     def value(self, node: Expression) -> Array:
         """An expression's array. Raises EvaluationError if it has none here."""
@@ -41,12 +46,12 @@ class ArrayPoint:
             arrays = [self.value(one) for one in node.factors]
             if len({one.shape for one in arrays}) > 1:
                 raise EvaluationError("arrays of unlike shapes, element by element")
-            return np.prod(arrays, axis=0)
+            return np.asarray(np.prod(arrays, axis=0))
         if isinstance(node, ex.Plus):
             arrays = [self.value(one) for one in node.terms]
             if len({one.shape for one in arrays}) > 1:
                 raise EvaluationError("arrays of unlike shapes added")
-            return np.sum(arrays, axis=0)
+            return np.asarray(np.sum(arrays, axis=0))
         if isinstance(node, ex.Negative):
             return -self.value(node.body)
         if isinstance(node, ex.Transpose):
@@ -97,7 +102,7 @@ class ArrayPoint:
     def _call(self, node: ex.Call) -> Array:
         self.point._require_layer(node.layer, 1)
         f = self.point.net.activations[node.layer - 1]
-        return (f.df if node.slope else f.f)(self.value(node.argument))
+        return np.asarray((f.df if node.slope else f.f)(self.value(node.argument)))
 
     def _leaf(self, node: Expression) -> Array:
         if isinstance(node, ex.LossSlope) and node.index is None:
@@ -110,10 +115,10 @@ class ArrayPoint:
         if node.indices:
             return self._unit(node)
         if node.kind == "delta":
-            if node not in self.definitions:
+            if node not in self._definitions:
                 raise EvaluationError(f"no step names the cached term of layer {node.layer}")
             if node not in self._cached:
-                self._cached[node] = self.value(self.definitions[node])
+                self._cached[node] = self.value(self._definitions[node])
             return self._cached[node]
         array = self.point.array(node)  # of w as (n_l, n_{l-1})
         if node.kind == "w":
@@ -132,4 +137,4 @@ class ArrayPoint:
     def scalar(self, node: Expression) -> Array:
         """A product of single elements."""
         factors = node.factors if isinstance(node, ex.Product) else (node,)
-        return np.atleast_2d(np.prod([self.value(one) for one in factors]))
+        return np.asarray(np.prod([self.value(one) for one in factors], axis=0))

@@ -12,7 +12,6 @@ from deltarule.explain.notation import Notation
 _LETTERS = {
     "delta": r"\delta",
     "sigma": r"\sigma",
-    "alpha": r"\alpha",
     "net": r"\mathrm{net}",
     "log": r"\log",
 }

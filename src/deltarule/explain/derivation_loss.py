@@ -88,7 +88,7 @@ class LossRules:
             )
         if self.name:
             return (
-                "The derivative of a logarithm is 1 by its inside, times the derivative of "
+                "The derivative of a logarithm is one over its inside, times the derivative of "
                 "that inside.",
             )
         formula = self.task.loss.dJ_formula
@@ -134,7 +134,8 @@ class LossRules:
         known = task.net is None or task.net.activations[-1].registered
         if not known:
             return ex.MixedSlope(task.L, i, k)
-        a_i, a_k = task.a(task.L, i), task.a(task.L, k)
+        a_i: Expression = task.a(task.L, i)
+        a_k: Expression = task.a(task.L, k)
         groups = task.loss.groups if task.net is None else task.net.activations[-1].groups
         if groups:
             a_k = product(ex.Same(i, k, group=True), a_k)

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from deltarule.explain.derivation_write import Writer
 from deltarule.explain.expression import Expression, Index
 
-_LETTERS = {"delta": "δ", "sigma": "σ", "alpha": "α"}
+_LETTERS = {"delta": "&delta;", "sigma": "&sigma;"}
 
 
 class MathML(Writer):
     """MathML for a formula; every piece of text is a row of elements."""
 
     space = '<mspace width="0.17em"/>'
-    plus, minus, odot = "<mo>+</mo>", "<mo>−</mo>", "<mo>⊙</mo>"
-    negative = '<mo form="prefix">−</mo>'
+    plus, minus, odot = "<mo>+</mo>", "<mo>&minus;</mo>", "<mo>⊙</mo>"
+    negative = '<mo form="prefix">&minus;</mo>'
     dot = "<mo>·</mo>"
     comma = "<mo separator='true'>,</mo>"
 
@@ -29,10 +29,12 @@ class MathML(Writer):
         prime: bool = False,
     ) -> str:
         """A letter with scripts."""
-        base = f"<mi>{html.escape(_LETTERS.get(letter, letter))}</mi>"
+        base = f"<mi>{_LETTERS.get(letter, letter)}</mi>"
         comma = self.comma if self.set_apart else ""
         below = f"<mrow>{comma.join(map(_index, sub))}</mrow>"
-        above = "<mrow>" + "<mo>′</mo>" * prime + (f"<mn>{sup}</mn>" if sup else "") + "</mrow>"
+        above = (
+            "<mrow>" + "<mo>&prime;</mo>" * prime + (f"<mn>{sup}</mn>" if sup else "") + "</mrow>"
+        )
         if sub and (sup or prime):
             text = f"<msubsup>{base}{below}{above}</msubsup>"
         elif sub:
@@ -49,7 +51,7 @@ class MathML(Writer):
         digits, _, power = f"{abs(value):.6g}".partition("e")
         sign = self.negative if value < 0 else ""
         ten = f"{self.dot}<msup><mn>10</mn><mn>{int(power)}</mn></msup>" if power else ""
-        return f"{sign}<mn>{digits}</mn>{ten}".replace("<mn>-", "<mn>−")
+        return f"{sign}<mn>{digits}</mn>{ten}".replace("<mn>-", "<mn>&minus;")
 
     def brackets(self, text: str, kind: str = "()") -> str:
         """They grow with what is inside."""
@@ -74,7 +76,7 @@ class MathML(Writer):
 
     def relation(self, sign: str) -> str:
         """A sign between two indices."""
-        return f"<mo>{'∼' if sign == '~' else sign}</mo>"
+        return f"<mo>{'&sim;' if sign == '~' else sign}</mo>"
 
     def formula(self, content: str, display: bool = True) -> str:
         """A whole formula."""

@@ -18,7 +18,7 @@ class Matrix:
 
     def __init__(self, task: Task) -> None:
         self.task, self.steps = task, Steps(task)
-        self.column = not task.notation.name == "row"
+        self.column = task.notation.name == "column"
         self.T = task.target.layer
         self.whole = Symbol(task.target.kind, self.T)
         self.o, self.y = Symbol("a", task.L), Symbol("y", task.L)
@@ -198,6 +198,7 @@ class Matrix:
             target,
             ".",
             phase="result",
+            equal_to=Derivative(ex.Total(), target),
         )
 
 

@@ -7,6 +7,7 @@ that knows nothing of the steps after it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -62,9 +63,18 @@ class Point:
         for W, b, f in zip(self.weights, self.biases, net.activations, strict=True):
             self.z.append(self.a[-1] @ W if b is None else self.a[-1] @ W + b)
             self.a.append(f.f(self.z[-1][None])[0])
-        self.definitions = {(one.symbol.layer, one.symbol.indices[0]): one for one in definitions}
-        self._cached: dict[tuple[int, Index], Array] = {}
+        self._definitions: dict[Symbol, Expression] = {}
+        self._cached: dict[int, Array] = {}
         self._tangents: dict[Symbol, tuple[list[Array], list[Array]]] = {}
+        self.define(definitions)
+
+    def define(self, definitions: Sequence[Definition]) -> None:
+        """Take on the cached terms that a step names, in place of others with the same symbols."""
+        for one in definitions:
+            if one.symbol in self._definitions:
+                self._cached.clear()
+            self._cached.pop(one.symbol.layer, None)
+            self._definitions[one.symbol] = one.expression
 
     # -- the network --------------------------------------------------------------------------
 
@@ -150,17 +160,17 @@ class Point:
     def _defined(self, symbol: Symbol) -> Array:
         """A cached term of all units of a layer; NaN for those that no definition gives."""
         l = symbol.layer
-        if (l, "") in self._cached:
-            return self._cached[l, ""]
+        if l in self._cached:
+            return self._cached[l]
         result = np.full(self.net.sizes[l], np.nan)
-        known = [one for (layer, _), one in self.definitions.items() if layer == l]
+        known = {s.indices[0]: e for s, e in self._definitions.items() if s.layer == l}
         if not known:
             raise EvaluationError(f"no step names the cached term of layer {l}")
-        for index, definition in ((one.symbol.indices[0], one) for one in known):
+        for index, body in known.items():
             bound = {index: len(result)} if isinstance(index, str) else {}
-            got = evaluate(self, definition.expression, bound)
+            got = evaluate(self, body, bound)
             result[slice(None) if bound else _place(index, len(result))] = got.value
-        self._cached[l, ""] = result
+        self._cached[l] = result
         return result
 
     def tangent(self, symbol: Symbol, seed: Symbol) -> Array:
@@ -281,6 +291,20 @@ def _sameness(point: Point, group: bool) -> Array:
     groups = point.net.activations[-1].groups or (n,)
     of = np.repeat(np.arange(len(groups)), groups)
     return (of[:, None] == of).astype(np.float64)
+
+
+def plain_value(node: Expression) -> float:
+    """The value of a tree of numbers alone."""
+    if isinstance(node, ex.Number):
+        return node.value
+    if isinstance(node, ex.Negative):
+        return -plain_value(node.body)
+    if isinstance(node, ex.Product):
+        return math.prod(map(plain_value, node.factors))
+    if isinstance(node, ex.Plus):
+        return sum(map(plain_value, node.terms))
+    assert isinstance(node, ex.Quotient), node
+    return plain_value(node.top) / plain_value(node.bottom)
 
 
 # -- arithmetic with named axes ---------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from deltarule.explain.derivation_latex import Latex, escaped
 from deltarule.explain.derivation_mathml import MathML
+from deltarule.explain.derivation_numbers import plain_value
 from deltarule.explain.derivation_rules import Step, Task
 from deltarule.explain.derivation_write import Text
 from deltarule.explain.expression import Expression
@@ -56,6 +57,8 @@ def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
     for name in step.names:
         first = f"     {writer.plain(name.symbol)} = "
         lines += writer.wrapped(name.expression, width, first, " " * 9).split("\n")
+        if step.numeric:
+            lines[-1] += f" = {writer.number(plain_value(name.expression))}"
     sign = "" if step.number == 1 else "= "
     lines += writer.wrapped(step.expression, width, "     " + sign, " " * 9).split("\n")
     return lines if value is None else [*lines, f"     = {value:.6g}"]
@@ -67,6 +70,9 @@ def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
 def _latex_lines(step: Step, breaks: bool, value: float | None) -> list[str]:
     writer = Latex(step.task.notation, step.task.set_apart, breaks)
     lines = [f"{writer.write(one.symbol)} = {writer.write(one.expression)}" for one in step.names]
+    if step.numeric:
+        ends = [writer.number(plain_value(one.expression)) for one in step.names]
+        lines = [f"{line} = {end}" for line, end in zip(lines, ends, strict=True)]
     left = f"{writer.write(step.equal_to)} = " if step.number == 1 else "= "
     lines.append(left + writer.write(step.expression))
     return lines if value is None else [*lines, f"= {writer.number(value)}"]
@@ -145,6 +151,9 @@ def _mathml_lines(step: Step, value: float | None) -> str:
     lines = [
         f"{writer.write(one.symbol)}{equal}{writer.write(one.expression)}" for one in step.names
     ]
+    if step.numeric:
+        ends = [writer.number(plain_value(one.expression)) for one in step.names]
+        lines = [f"{line}{equal}{end}" for line, end in zip(lines, ends, strict=True)]
     left = writer.write(step.equal_to) if step.number == 1 else ""
     lines.append(f"{left}{equal}{writer.write(step.expression)}")
     if value is not None:
@@ -199,8 +208,8 @@ def paired(first: Derivation, second: Derivation) -> list[Pair]:
     phases.sort(key=_order)
     pairs: list[Pair] = []
     for phase in phases:
-        columns = ([step for step in one.steps if step.phase == phase] for one in (first, second))
-        pairs.extend(zip_longest(*columns))
+        left, right = ([s for s in one.steps if s.phase == phase] for one in (first, second))
+        pairs.extend(zip_longest(left, right))
     return pairs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltarule.errors import SpecError
 from deltarule.explain.derivation_numbers import Definition
@@ -13,6 +13,9 @@ from deltarule.explain.expression import Derivative, Expression, Index, Symbol, 
 from deltarule.explain.notation import Notation
 from deltarule.losses import Loss, get_loss
 from deltarule.network import Network
+
+if TYPE_CHECKING:
+    from deltarule.explain.derivation_write import Text
 
 #: The rules that a step may apply.
 RULES = (
@@ -70,8 +73,9 @@ class Task:
 
     @property
     def wanted(self) -> Derivative:
-        """The derivative that every step is equal to."""
-        return Derivative(Total(), self.target)
+        """The derivative that every step is equal to: in whole layers, that of the whole array."""
+        target = Symbol(self.target.kind, self.target.layer) if self.whole else self.target
+        return Derivative(Total(), target)
 
     @property
     def set_apart(self) -> bool:
@@ -87,7 +91,7 @@ class Task:
 
     def letter(self, l: int) -> str:
         """The index letter of layer l: i for the outputs, then j, k, ..."""
-        if self.L < len(_LETTERS):
+        if len(_LETTERS) > self.L:
             return _LETTERS[self.L - l]
         return f"j{l}"
 
@@ -165,7 +169,7 @@ class Step:
 
         return Latex(self.task.notation, self.task.set_apart).write(self.expression)
 
-    def _text(self) -> Any:
+    def _text(self) -> Text:
         from deltarule.explain.derivation_write import Text  # writing stands above the steps
 
         return Text(self.task.notation, self.task.set_apart)
@@ -193,7 +197,7 @@ class Steps:
         *reason: str | Expression,
         names: Sequence[Definition] = (),
         phase: str = "derive",
-        numeric: bool = False,
+        equal_to: Expression | None = None,
     ) -> int:
         """Add a step; its number."""
         assert rule in RULES
@@ -203,10 +207,9 @@ class Steps:
                 rule,
                 expression,
                 reason,
-                self.task.wanted,
+                equal_to or self.task.wanted,
                 tuple(names),
                 phase,
-                numeric,
                 task=self.task,
             )
         )

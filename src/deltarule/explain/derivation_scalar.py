@@ -30,7 +30,8 @@ SECOND = "v"
 
 def joined(sign: int, chain: list[Link], tail: Expression) -> Expression:
     """The chain and its tail as one tree."""
-    body, factors = tail, []
+    body = tail
+    factors: list[Expression] = []
     for link in reversed(chain):
         if isinstance(link, Over):
             body = Sum(link.letter, link.layer, product(*reversed(factors), body))
@@ -222,7 +223,7 @@ class Scalar:
         self.tail = self.d(ex.Call(l - 1, self.task.z(l - 1, m)))
         run = list(range(first[0], first[-1] + 1)) == first
         which = f"{first[0]} through {first[-1]}" if run else _listed(first)
-        self._add("repeat", f"Repeat steps {which}, for layer {l}.")
+        self._add("repeat", f"Steps {which} again, for layer {l}.")
         return m
 
     def _into_unit(self, l: int, unit: Index) -> None:

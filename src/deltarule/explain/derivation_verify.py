@@ -12,7 +12,7 @@ import numpy as np
 from deltarule import options
 from deltarule.errors import SpecError
 from deltarule.explain.derivation_arrays import ArrayPoint
-from deltarule.explain.derivation_numbers import Definition, EvaluationError, Point, evaluate
+from deltarule.explain.derivation_numbers import EvaluationError, Point, evaluate
 from deltarule.explain.derivation_rules import Step, Task
 from deltarule.explain.expression import Symbol
 from deltarule.gradients import Gradients, backward
@@ -86,33 +86,48 @@ def _compare(
     """Raise `errors` to those found at one sample."""
     with np.errstate(all="ignore"):
         engine = backward(net, x[None], y[None])
-        known: list[Definition] = []
+        numbers = Numbers(steps[0].task, net, x, y)
         before: Array | None = None
         for n, step in enumerate(steps):
-            known.extend(step.names)
             if step.numeric and not numeric:
                 continue
-            right = engine_value(engine, step.task)
             try:
-                value = step_value(step, net, x, y, known)
-                worst = _apart(value, right, step.task)
+                value = numbers.of(step)
+                worst = _apart(value, engine_value(engine, step.task), step.task)
                 if before is not None:
                     worst = max(worst, _apart(value, before, step.task))
-                if step.names:
-                    worst = max(worst, _names_apart(step, engine, net, x, y, known))
+                for name in step.names:
+                    worst = max(worst, _name_apart(numbers, name.symbol, engine))
                 before = value
-            except EvaluationError:
+            except (EvaluationError, IndexError, ValueError):  # a broken step is no accident
                 worst = math.inf
             errors[n] = max(errors[n], worst)
 
 
-def step_value(step: Step, net: Network, x: Array, y: Array, known: Sequence[Definition]) -> Array:
-    """The value of a step's expression: () for one in units; 2-D in whole layers."""
-    point = Point(net, x, y, known)
-    if not step.task.whole:
-        return evaluate(point, step.expression).value
-    arrays = ArrayPoint(point, step.task.notation.name == "column", known)
-    return arrays.scalar(step.expression)
+class Numbers:
+    """The steps of one task as numbers at one sample; to be asked in the order of the steps."""
+
+    def __init__(self, task: Task, net: Network, x: Array, y: Array) -> None:
+        self.task = task
+        self.point = Point(net, x, y)
+        self.arrays = ArrayPoint(self.point, task.notation.name == "column")
+
+    def of(self, step: Step) -> Array:
+        """The value of a step's expression: () for one in units; 2-D in whole layers."""
+        if self.task.whole:
+            self.arrays.define(step.names)
+            return self.arrays.scalar(step.expression)
+        self.point.define(step.names)
+        value: Array = evaluate(self.point, step.expression).value
+        return value
+
+    def of_name(self, symbol: Symbol) -> Array:
+        """A cached term as a vector; of one unit if its definition is for that one only."""
+        if self.task.whole:
+            return self.arrays.value(symbol).ravel()
+        if isinstance(symbol.indices[0], int):
+            return np.atleast_1d(evaluate(self.point, symbol).value)
+        return self.point.array(symbol)
 
 
 def engine_value(engine: Gradients, task: Task) -> Array:
@@ -123,12 +138,12 @@ def engine_value(engine: Gradients, task: Task) -> Array:
         W = engine.weights[l - 1]
         if whole:
             return W.T if task.notation.name == "column" else W
-        return W[i[0], j]
+        return np.asarray(W[i[0], j])
     vector = engine.biases[l - 1] if target.kind == "b" else engine.activations[l][0]
     assert vector is not None
     if whole:
         return vector[:, None] if task.notation.name == "column" else vector[None]
-    return vector[j]
+    return np.asarray(vector[j])
 
 
 def _apart(value: Array, other: Array, task: Task) -> float:
@@ -152,29 +167,17 @@ def _wanted(array: Array, task: Task) -> Array:
     if not i:
         return array.ravel()[[j]]
     at = (j, i[0]) if task.notation.name == "column" else (i[0], j)
-    return np.atleast_1d(array[at])
+    return np.atleast_1d(np.asarray(array[at]))
 
 
-def _names_apart(
-    step: Step, engine: Gradients, net: Network, x: Array, y: Array, known: Sequence[Definition]
-) -> float:
-    """The terms that a step names, against the engine's deltas."""
-    worst = 0.0
-    point = Point(net, x, y, known)
-    for name in step.names:
-        l = name.symbol.layer
-        if not 1 <= l <= point.L:
-            return math.inf
-        delta = engine.delta[l - 1][0] * step.task.notation.sign
-        if step.task.whole:
-            arrays = ArrayPoint(point, step.task.notation.name == "column", known)
-            value = arrays.value(name.symbol).ravel()
-        else:
-            value = point.array(Symbol("delta", l))
-            delta = np.where(np.isnan(value), np.nan, delta)  # where only one unit is named
-            value, delta = value[~np.isnan(value)], delta[~np.isnan(delta)]
-        worst = max(worst, _apart(value, delta, step.task) if value.size else math.inf)
-    return worst
+def _name_apart(numbers: Numbers, symbol: Symbol, engine: Gradients) -> float:
+    """A term that a step names, against the engine's delta."""
+    if not 1 <= symbol.layer <= numbers.task.L:
+        return math.inf
+    delta = engine.delta[symbol.layer - 1][0] * numbers.task.notation.sign
+    if symbol.indices and isinstance(symbol.indices[0], int):
+        delta = delta[[symbol.indices[0] - 1]]
+    return _apart(numbers.of_name(symbol), delta, numbers.task)
 
 
 # -- random networks --------------------------------------------------------------------------

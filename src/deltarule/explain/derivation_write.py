@@ -237,7 +237,8 @@ def _digits(index: str) -> list[Index]:
 
 _SUB = str.maketrans("0123456789aehijklmnoprstuvx()=-", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₍₎₌₋")
 _SUP = str.maketrans("0123456789()-T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁻ᵀ")
-_GREEK = {"delta": "δ", "sigma": "σ", "alpha": "α"}
+_GREEK = {"delta": "δ", "sigma": "\N{GREEK SMALL LETTER SIGMA}"}
+_PRIME = "\N{PRIME}"
 #: Where a line may not break.
 _TIED = "\N{NO-BREAK SPACE}"
 
@@ -258,7 +259,7 @@ class Text(Writer):
         """y₅ᵢ; with commas y₁₂,ᵢ."""
         comma = "," if self.set_apart else ""
         below = comma.join(str(one).translate(_SUB) for one in sub)
-        text = _GREEK.get(letter, letter) + below + sup.translate(_SUP) + "′" * prime
+        text = _GREEK.get(letter, letter) + below + sup.translate(_SUP) + _PRIME * prime
         return text + (f"[{','.join(map(str, at))}]" if at else "")
 
     def number(self, value: float) -> str:
