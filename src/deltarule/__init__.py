@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
+    from deltarule.explain.derivation import Derivation, derive
     from deltarule.explain.implementation import check_implementation
     from deltarule.explain.mistake import Mistake
     from deltarule.explain.report import Report
@@ -65,6 +66,7 @@ __all__ = [
     "Cosine",
     "DataError",
     "DeltaruleError",
+    "Derivation",
     "DerivativeError",
     "DivergenceError",
     "EarlyStopping",
@@ -93,6 +95,7 @@ __all__ = [
     "backward",
     "check_implementation",
     "check_worksheet",
+    "derive",
     "fold_biases",
     "forward",
     "from_sklearn",
@@ -111,6 +114,7 @@ __all__ = [
 
 
 _LAZY = {  # where a name that needs slow imports is defined
+    "Derivation": "deltarule.explain.derivation",
     "MLPClassifier": "deltarule.estimators",
     "MLPRegressor": "deltarule.estimators",
     "Mistake": "deltarule.explain.mistake",
@@ -118,6 +122,7 @@ _LAZY = {  # where a name that needs slow imports is defined
     "TableModel": "deltarule.table_model",
     "check_implementation": "deltarule.explain.implementation",
     "check_worksheet": "deltarule.explain.worksheet",
+    "derive": "deltarule.explain.derivation",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
     "learning_curve": "deltarule.tuning",

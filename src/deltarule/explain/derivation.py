@@ -249,11 +249,18 @@ def _sample(task: Task, x: Any, y: Any) -> Point | None:
         raise SpecError("x and y are numbers for a network that exists: give net= too")
     if x is None or y is None:
         raise SpecError("give both x and y: the numbers of a gradient need a sample and its target")
-    X = check_inputs(np.atleast_2d(np.asarray(x)), net.sizes[0], net.dtype)
-    Y = check_targets(net.loss, np.atleast_2d(np.asarray(y)), len(X), net.sizes[-1], net.dtype)
-    if len(X) != 1:
-        raise DataError(f"x: one sample is derived at a time, got {len(X)}")
-    return Point(net, np.asarray(X)[0], Y[0])
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim > 2 or (x.ndim == 2 and len(x) != 1):
+        raise DataError(f"x: one sample is derived at a time, got shape {x.shape}")
+    label = y.size == 1 and net.sizes[-1] > 1
+    X = check_inputs(np.atleast_2d(x), net.sizes[0], net.dtype)
+    Y = y.reshape(1) if label else np.atleast_2d(y)
+    Y = check_targets(net.loss, Y, 1, net.sizes[-1], net.dtype)
+    own = Network(  # in float64, its biases not folded into the weights
+        net.sizes, net.activations, net.loss, list(net.bias), check_derivatives=False
+    )
+    own.theta = net.theta
+    return Point(own, np.asarray(X)[0], Y[0])
 
 
 def _with_sums_written_out(task: Task, steps: list[Step], point: Point | None) -> list[Step]:

@@ -118,6 +118,7 @@ class ArrayPoint:
             if node not in self._definitions:
                 raise EvaluationError(f"no step names the cached term of layer {node.layer}")
             if node not in self._cached:
+                self._cached[node] = np.full((1, 1), np.nan)  # for a term defined by itself
                 self._cached[node] = self.value(self._definitions[node])
             return self._cached[node]
         array = self.point.array(node)  # of w as (n_l, n_{l-1})

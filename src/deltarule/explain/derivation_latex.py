@@ -60,7 +60,7 @@ class Latex(Writer):
     ) -> str:
         r"""y_{5i}."""
         text = _LETTERS.get(letter, letter)
-        comma = "," if self.set_apart else " "
+        comma = "," if self.set_apart else ""
         below = comma.join(_index(one) for one in sub)
         text += f"_{{{below}}}" if below else ""
         above = r"\prime" * prime + sup

@@ -166,6 +166,8 @@ class Point:
         known = {s.indices[0]: e for s, e in self._definitions.items() if s.layer == l}
         if not known:
             raise EvaluationError(f"no step names the cached term of layer {l}")
+        # a term defined by itself finds these, not itself
+        self._cached[l] = np.full(self.net.sizes[l], np.nan)
         for index, body in known.items():
             bound = {index: len(result)} if isinstance(index, str) else {}
             got = evaluate(self, body, bound)
@@ -290,7 +292,7 @@ def _sameness(point: Point, group: bool) -> Array:
         return np.eye(n)
     groups = point.net.activations[-1].groups or (n,)
     of = np.repeat(np.arange(len(groups)), groups)
-    return (of[:, None] == of).astype(np.float64)
+    return np.asarray(of[:, None] == of, dtype=np.float64)
 
 
 def plain_value(node: Expression) -> float:

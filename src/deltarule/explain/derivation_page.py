@@ -43,7 +43,8 @@ def heading(task: Task) -> tuple[str | Expression, ...]:
 def text(derivation: Derivation, width: int) -> str:
     """Unicode in lines of at most `width`, where the formulas let them break."""
     task = derivation.task
-    lines = [Text(task.notation, task.set_apart).sentence(heading(task)), ""]
+    title = Text(task.notation, task.set_apart).sentence(heading(task))
+    lines = [*textwrap.wrap(title, width), ""]
     for step in derivation.steps:
         lines += step_lines(step, width, derivation.values.get(step.number))
     return "\n".join(lines) + "\n"
@@ -56,11 +57,10 @@ def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
     lines = textwrap.wrap(said, width, subsequent_indent=" " * 5, break_on_hyphens=False)
     for name in step.names:
         first = f"     {writer.plain(name.symbol)} = "
-        lines += writer.wrapped(name.expression, width, first, " " * 9).split("\n")
-        if step.numeric:
-            lines[-1] += f" = {writer.number(plain_value(name.expression))}"
+        end = f" = {writer.number(plain_value(name.expression))}" if step.numeric else ""
+        lines += writer.wrapped(name.expression, width, first, " " * 9, end)
     sign = "" if step.number == 1 else "= "
-    lines += writer.wrapped(step.expression, width, "     " + sign, " " * 9).split("\n")
+    lines += writer.wrapped(step.expression, width, "     " + sign, " " * 9)
     return lines if value is None else [*lines, f"     = {value:.6g}"]
 
 

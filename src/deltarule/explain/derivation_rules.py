@@ -292,13 +292,11 @@ def _target(wanted: dict[str, Any], L: int, sizes: Sequence[int] | None) -> Symb
             f"{kind}={value!r}: there is no layer {l} among layers {least} to {L}{inputs}"
         )
     for j, layer in zip(units, (l, l - 1), strict=False):
-        what = "input" if layer == 0 else f"unit of layer {layer}"
+        what = f"input {j}" if layer == 0 else f"unit {j} in layer {layer}"
         if j < 1:
-            raise SpecError(
-                f"{kind}={value!r}: units are counted from 1, so there is no {what} {j}"
-            )
+            raise SpecError(f"{kind}={value!r}: units are counted from 1, so there is no {what}")
         if sizes is not None and j > sizes[layer]:
             raise SpecError(
-                f"{kind}={value!r}: there is no {what} {j}; the network has {sizes[layer]} of them"
+                f"{kind}={value!r}: there is no {what}; the network has {sizes[layer]} of them"
             )
     return Symbol({"weight": "w", "bias": "b"}.get(kind, "a"), l, tuple(units))

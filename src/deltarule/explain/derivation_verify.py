@@ -21,8 +21,8 @@ from deltarule.network import Network
 from deltarule.params import Array
 
 TOLERANCE = 1e-10
-#: Smooth, with slopes that are 0 nowhere: no factor hides behind a zero.
-_ACTIVATIONS = ("tanh", "sigmoid", "softplus", "softsign")
+#: Smooth, each another than its neighbours': no factor hides behind a zero or a namesake.
+_ACTIVATIONS = ("tanh", "sigmoid", "softplus", "softsign", "elu", "silu", "gelu", "mish")
 _WIDEST = 12
 
 
@@ -207,7 +207,8 @@ def _random_net(task: Task, rng: np.random.Generator) -> Network:
             sizes[l] += sizes[l] == sizes[l - 1]
         if groups:
             sizes[-1] = sum(groups)
-        hidden = [str(rng.choice(_ACTIVATIONS)) for _ in range(task.L)]
+        order = rng.permutation(_ACTIVATIONS)
+        hidden = [str(order[l % len(order)]) for l in range(task.L)]
         linked = task.loss.link != "identity"
         output = task.loss.link if linked else hidden[-1]
         activations: list[Any] = [*hidden[:-1], output]

@@ -295,14 +295,16 @@ class Text(Writer):
         """A reason with its symbols."""
         return "".join(one if isinstance(one, str) else self.plain(one) for one in reason)
 
-    def wrapped(self, node: Expression, width: int, first: str, then: str) -> str:
+    def wrapped(
+        self, node: Expression, width: int, first: str, then: str, end: str = ""
+    ) -> list[str]:
         """An expression in lines of at most `width`, where its factors let it break."""
-        text = textwrap.fill(
-            self.write(node).replace(" ⊙ ", f"{_TIED}⊙ ").replace(" + ", f"{_TIED}+ "),
+        lines = textwrap.wrap(
+            self.write(node).replace(" ⊙ ", f"{_TIED}⊙ ").replace(" + ", f"{_TIED}+ ") + end,
             width,
             initial_indent=first,
             subsequent_indent=then,
-            break_long_words=False,
+            break_long_words=True,  # a hundred brackets in a row
             break_on_hyphens=False,
         )
-        return text.replace(_TIED, " ")
+        return [line.replace(_TIED, " ") for line in lines]
