@@ -236,7 +236,9 @@ def _derived(task: Task, point: Point | None) -> Derivation:
     if point is None:
         return Derivation(task, steps)
     numbers = Numbers(task, point.net, point.a[0], point.y)
-    value = [numbers.of(step) for step in steps][-1]
+    for step in steps[:-1]:
+        numbers.define(step)
+    value = numbers.of(steps[-1])
     values = {steps[-1].number: float(value.ravel()[0])} if value.size == 1 else {}
     return Derivation(task, steps, numbers.point, values)
 

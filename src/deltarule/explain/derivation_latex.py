@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from deltarule.explain.derivation_rules import TIED
 from deltarule.explain.derivation_write import Writer
 from deltarule.explain.expression import Expression, Index
 from deltarule.explain.notation import Notation
@@ -27,6 +28,7 @@ _SPECIAL = {
     "#": r"\#",
     "$": r"\$",
     "~": r"\textasciitilde{}",
+    TIED: "~",
     "<": r"\(<\)",
     ">": r"\(>\)",
     "|": r"\(|\)",

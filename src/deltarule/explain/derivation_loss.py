@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deltarule.explain import expression as ex
-from deltarule.explain.derivation_rules import Task
+from deltarule.explain.derivation_rules import Task, unbroken
 from deltarule.explain.expression import Expression, Index, Plus, Sum, difference, product, signed
 
 Reason = tuple[str | Expression, ...]
@@ -63,7 +63,7 @@ class LossRules:
         formula = (
             ""
             if self.name or not self.task.loss.formula
-            else (f"; of one output o with target y it is {self.task.loss.formula}")
+            else (f"; of one output o with target y it is {unbroken(self.task.loss.formula)}")
         )
         return (f"The derivative of the {what} with respect to the {kind}", by, f"{formula}.")
 
@@ -91,7 +91,7 @@ class LossRules:
                 "The derivative of a logarithm is one over its inside, times the derivative of "
                 "that inside.",
             )
-        formula = self.task.loss.dJ_formula
+        formula = unbroken(self.task.loss.dJ_formula)
         shown = f" (for one output o with target y: {formula})" if formula else ""
         return (
             "The loss depends on every output: a sum of ",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from deltarule.explain import expression as ex
 from deltarule.explain.derivation_numbers import Definition
-from deltarule.explain.derivation_rules import Step, Steps, Task
+from deltarule.explain.derivation_rules import Step, Steps, Task, unbroken
 from deltarule.explain.expression import Derivative, Expression, Symbol
 
 
@@ -91,7 +91,7 @@ class Matrix:
 
     def _words(self) -> tuple[str | Expression, ...]:
         what = {"w": "all weights", "b": "all biases", "a": "all activations"}[self.whole.kind]
-        formula = self.task.loss.formula
+        formula = unbroken(self.task.loss.formula)
         shown = f"; {self.task.loss.name} is {formula}, for each output" if formula else ""
         return (f"The gradient by {what} of the layer at once, ", self.whole, f"{shown}.")
 
@@ -152,7 +152,7 @@ class Matrix:
             )
 
     def _slope_in_words(self) -> str:
-        formula = self.task.loss.dJ_formula
+        formula = unbroken(self.task.loss.dJ_formula)
         return f", which is {formula} of each output" if formula else ""
 
     def _output_delta(self) -> Expression:

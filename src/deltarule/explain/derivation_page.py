@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deltarule.explain.derivation_latex import Latex, escaped
 from deltarule.explain.derivation_mathml import MathML
 from deltarule.explain.derivation_numbers import plain_value
-from deltarule.explain.derivation_rules import Step, Task
+from deltarule.explain.derivation_rules import TIED, Step, Task
 from deltarule.explain.derivation_write import Text
 from deltarule.explain.expression import Expression
 
@@ -37,14 +37,17 @@ def heading(task: Task) -> tuple[str | Expression, ...]:
     return (task.wanted, f" of a network of {n}, {task.notation.name} notation")
 
 
+def _title(task: Task) -> str:
+    return Text(task.notation, task.set_apart).sentence(heading(task)).replace(TIED, " ")
+
+
 # -- text -------------------------------------------------------------------------------------
 
 
 def text(derivation: Derivation, width: int) -> str:
     """Unicode in lines of at most `width`, where the formulas let them break."""
     task = derivation.task
-    title = Text(task.notation, task.set_apart).sentence(heading(task))
-    lines = [*textwrap.wrap(title, width), ""]
+    lines = [*textwrap.wrap(_title(task), width), ""]
     for step in derivation.steps:
         lines += step_lines(step, width, derivation.values.get(step.number))
     return "\n".join(lines) + "\n"
@@ -53,8 +56,11 @@ def text(derivation: Derivation, width: int) -> str:
 def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
     """One step."""
     writer = Text(step.task.notation, step.task.set_apart)
-    said = f"{step.number:3d}. {step.rule[0].upper()}{step.rule[1:]}. {step.why}"
+    said = (
+        f"{step.number:3d}. {step.rule[0].upper()}{step.rule[1:]}. {writer.sentence(step.reason)}"
+    )
     lines = textwrap.wrap(said, width, subsequent_indent=" " * 5, break_on_hyphens=False)
+    lines = [line.replace(TIED, " ") for line in lines]
     for name in step.names:
         first = f"     {writer.plain(name.symbol)} = "
         end = f" = {writer.number(plain_value(name.expression))}" if step.numeric else ""
@@ -183,9 +189,7 @@ def page(derivation: Derivation) -> str:
     """A whole page; it loads nothing."""
     task = derivation.task
     title = MathML(task.notation, task.set_apart).sentence(heading(task))
-    return _page(
-        Text(task.notation, task.set_apart).sentence(heading(task)), title, fragment(derivation)
-    )
+    return _page(_title(task), title, fragment(derivation))
 
 
 def _page(plain: str, title: str, content: str) -> str:
@@ -222,7 +226,7 @@ def text_beside(first: Derivation, second: Derivation, width: int) -> str:
     """Two columns, or one under the other where a line is too narrow for two."""
     half = (width - 3) // 2
     columns = (first, second)
-    titles = [Text(one.task.notation).sentence(heading(one.task)) for one in columns]
+    titles = [_title(one.task) for one in columns]
     rows = [[textwrap.wrap(title, half) for title in titles], [["-" * half]] * 2]
     for pair in paired(first, second):
         rows.append([_column(step, one, half) for step, one in zip(pair, columns, strict=True)])
@@ -235,16 +239,7 @@ def text_beside(first: Derivation, second: Derivation, width: int) -> str:
 
 
 def _column(step: Step | None, of: Derivation, width: int) -> list[str]:
-    """A step in lines that all fit; a factor wider than a column is cut."""
-    if step is None:
-        return []
-    lines = step_lines(step, width, of.values.get(step.number))
-    return [
-        part
-        for line in lines
-        for part in textwrap.wrap(line, width, drop_whitespace=False, subsequent_indent=" " * 9)
-        or [""]
-    ]
+    return [] if step is None else step_lines(step, width, of.values.get(step.number))
 
 
 def page_beside(first: Derivation, second: Derivation) -> str:

@@ -17,6 +17,9 @@ from deltarule.network import Network
 if TYPE_CHECKING:
     from deltarule.explain.derivation_write import Text
 
+#: A space at which a line may not break.
+TIED = "\N{NO-BREAK SPACE}"
+
 #: The rules that a step may apply.
 RULES = (
     "given",
@@ -33,6 +36,11 @@ MOST_LAYERS = 100
 
 #: Letters for the units of each layer, from the outputs: document D's, without those it needs else.
 _LETTERS = "ijklmnprsu"
+
+
+def unbroken(formula: str) -> str:
+    """A formula that stays on one line of text."""
+    return formula.replace(" ", TIED)
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,7 @@ class Step:
     @property
     def why(self) -> str:
         """Why, in one sentence of plain text."""
-        return self._text().sentence(self.reason)
+        return self._text().sentence(self.reason).replace(TIED, " ")
 
     @property
     def text(self) -> str:

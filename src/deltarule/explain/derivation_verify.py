@@ -89,7 +89,8 @@ def _compare(
         numbers = Numbers(steps[0].task, net, x, y)
         before: Array | None = None
         for n, step in enumerate(steps):
-            if step.numeric and not numeric:
+            if step.numeric != numeric:  # at one's own sample only what holds nowhere else
+                numbers.define(step)
                 continue
             try:
                 value = numbers.of(step)
@@ -112,12 +113,16 @@ class Numbers:
         self.point = Point(net, x, y)
         self.arrays = ArrayPoint(self.point, task.notation.name == "column")
 
+    def define(self, step: Step) -> None:
+        """Take on the cached terms that a step names."""
+        if not step.numeric:
+            (self.arrays if self.task.whole else self.point).define(step.names)
+
     def of(self, step: Step) -> Array:
         """The value of a step's expression: () for one in units; 2-D in whole layers."""
+        (self.arrays if self.task.whole else self.point).define(step.names)
         if self.task.whole:
-            self.arrays.define(step.names)
             return self.arrays.scalar(step.expression)
-        self.point.define(step.names)
         value: Array = evaluate(self.point, step.expression).value
         return value
 

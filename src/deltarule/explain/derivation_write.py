@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Sequence
 
 from deltarule.explain import expression as ex
+from deltarule.explain.derivation_rules import TIED, unbroken
 from deltarule.explain.expression import Expression, Index, Number, Symbol
 from deltarule.explain.notation import Notation, Pattern
 
@@ -239,8 +240,6 @@ _SUB = str.maketrans("0123456789aehijklmnoprstuvx()=-", "₀₁₂₃₄₅₆�
 _SUP = str.maketrans("0123456789()-T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁻ᵀ")
 _GREEK = {"delta": "δ", "sigma": "\N{GREEK SMALL LETTER SIGMA}"}
 _PRIME = "\N{PRIME}"
-#: Where a line may not break.
-_TIED = "\N{NO-BREAK SPACE}"
 
 
 class Text(Writer):
@@ -268,12 +267,12 @@ class Text(Writer):
 
     def brackets(self, text: str, kind: str = "()") -> str:
         """Short ones do not break."""
-        inside = text if len(text) > 40 else text.replace(" ", _TIED)
+        inside = text if len(text) > 40 else unbroken(text)
         return f"{kind[0]}{inside}{kind[1]}"
 
     def sum_over(self, index: str, body: str) -> str:
         """Σᵢ and its body; no break between them."""
-        return f"Σ{index.translate(_SUB)}{_TIED}{body}"
+        return f"Σ{index.translate(_SUB)}{TIED}{body}"
 
     def fraction(self, top: str, bottom: str, half: bool = False) -> str:
         """On one line."""
@@ -289,22 +288,22 @@ class Text(Writer):
 
     def plain(self, node: Expression) -> str:
         """An expression on one line."""
-        return self.write(node).replace(_TIED, " ")
+        return self.write(node).replace(TIED, " ")
 
     def sentence(self, reason: Sequence[str | Expression]) -> str:
-        """A reason with its symbols."""
-        return "".join(one if isinstance(one, str) else self.plain(one) for one in reason)
+        """A reason with its symbols; formulas do not break."""
+        return "".join(one if isinstance(one, str) else unbroken(self.write(one)) for one in reason)
 
     def wrapped(
         self, node: Expression, width: int, first: str, then: str, end: str = ""
     ) -> list[str]:
         """An expression in lines of at most `width`, where its factors let it break."""
         lines = textwrap.wrap(
-            self.write(node).replace(" ⊙ ", f"{_TIED}⊙ ").replace(" + ", f"{_TIED}+ ") + end,
+            self.write(node).replace(" ⊙ ", f"{TIED}⊙ ").replace(" + ", f"{TIED}+ ") + end,
             width,
             initial_indent=first,
             subsequent_indent=then,
             break_long_words=True,  # a hundred brackets in a row
             break_on_hyphens=False,
         )
-        return [line.replace(_TIED, " ") for line in lines]
+        return [line.replace(TIED, " ") for line in lines]
