@@ -209,6 +209,17 @@ def test_a_report_says_which_step_is_wrong() -> None:
     assert "1 random network (relative error): 4 (2.0e+00), 5" in str(broken)
 
 
+@pytest.mark.parametrize("notation", ["index", "row"])
+def test_a_shut_relu_does_not_hide_a_wrong_step(notation: str) -> None:
+    net = dr.Network([3, 4, 4, 1], "relu", rng=0)
+    done = dr.derive(net=net, weight=(1, 2, 3), notation=notation)
+    assert done.verify(trials=3).ok
+    step = done.steps[1]
+    for seed in range(8):  # one draw each: without a second look half of them would be all zeros
+        wrong = done.with_step(replace(step, expression=ex.Negative(step.expression)))
+        assert 2 in wrong.verify(rng=seed, trials=1).wrong
+
+
 def test_the_same_rng_gives_the_same_errors() -> None:
     done = dr.derive(2, weight=(1, 1, 1))
     assert done.verify(rng=3).errors == done.verify(rng=3).errors

@@ -71,7 +71,7 @@ class Latex(Writer):
 
     def number(self, value: float) -> str:
         """Six significant digits; 10 to a power in full."""
-        digits, _, power = f"{value:.6g}".partition("e")
+        digits, _, power = f"{value + 0.0:.6g}".partition("e")
         return f"{digits} \\cdot 10^{{{int(power)}}}" if power else digits
 
     def brackets(self, text: str, kind: str = "()") -> str:

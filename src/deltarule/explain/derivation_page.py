@@ -67,7 +67,7 @@ def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
         lines += writer.wrapped(name.expression, width, first, " " * 9, end)
     sign = "" if step.number == 1 else "= "
     lines += writer.wrapped(step.expression, width, "     " + sign, " " * 9)
-    return lines if value is None else [*lines, f"     = {value:.6g}"]
+    return lines if value is None else [*lines, f"     = {value + 0.0:.6g}"]
 
 
 # -- LaTeX and Markdown -----------------------------------------------------------------------

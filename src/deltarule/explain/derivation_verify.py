@@ -24,6 +24,7 @@ TOLERANCE = 1e-10
 #: Smooth, each another than its neighbours': no factor hides behind a zero or a namesake.
 _ACTIVATIONS = ("tanh", "sigmoid", "softplus", "softsign", "elu", "silu", "gelu", "mish")
 _WIDEST = 12
+_DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def verify(steps: Sequence[Step], rng: Any, trials: int, own: Point | None) -> V
         raise SpecError(f"rng must be None, a whole number or a Generator, got {rng!r}") from None
     errors = [0.0] * len(steps)
     for _ in range(trials):
-        net, x, y = random_point(steps[0].task, generator)
+        net, x, y = _live_point(steps[0].task, generator)
         _compare(steps, net, x, y, errors, numeric=False)
     if own is not None:
         _compare(steps, own.net, own.a[0], own.y, errors, numeric=True)
@@ -157,9 +158,7 @@ def _apart(value: Array, other: Array, task: Task) -> float:
     if value.shape != other.shape:
         if 1 not in (value.size, other.size):
             return math.inf
-        value, other = (
-            _wanted(one, task) if one.size > 1 else one.ravel() for one in (value, other)
-        )
+        value, other = _wanted(value, task), _wanted(other, task)
     scale = np.max(np.maximum(np.abs(value), np.abs(other)), initial=0.0)
     if not np.isfinite(scale):
         return math.inf
@@ -168,6 +167,8 @@ def _apart(value: Array, other: Array, task: Task) -> float:
 
 
 def _wanted(array: Array, task: Task) -> Array:
+    if array.size == 1:
+        return array.ravel()
     j, *i = (one - 1 for one in task.target.indices if isinstance(one, int))
     if not i:
         return array.ravel()[[j]]
@@ -196,6 +197,16 @@ def random_point(task: Task, rng: np.random.Generator) -> tuple[Network, Array, 
         W /= math.sqrt(len(W))  # so that no activation saturates
     x = rng.uniform(0.3, 1.5, net.sizes[0]) * rng.choice((-1, 1), net.sizes[0])
     return net, x, _random_target(net.loss, net.sizes[-1], rng)
+
+
+def _live_point(task: Task, rng: np.random.Generator) -> tuple[Network, Array, Array]:
+    """A random point where the derivative sought is not 0, if that is found: relus may be shut."""
+    for _ in range(_DRAWS):
+        net, x, y = random_point(task, rng)
+        value = engine_value(backward(net, x[None], y[None]), task)
+        if _wanted(value, task).any():
+            break
+    return net, x, y
 
 
 def _random_net(task: Task, rng: np.random.Generator) -> Network:

@@ -263,7 +263,7 @@ class Text(Writer):
 
     def number(self, value: float) -> str:
         """Six significant digits."""
-        return f"{value:.6g}"
+        return f"{value + 0.0:.6g}"  # no -0
 
     def brackets(self, text: str, kind: str = "()") -> str:
         """Short ones do not break."""
