@@ -92,7 +92,7 @@ def trace(
 ) -> None:
     """Show every number of a step: forward, loss, backward, gradients, update, forward again.
 
-    Each line has its formula and the numbers put in. Steps are plain gradient descent on all samples.
+    Each line has its formula and the numbers put in. Steps are gradient descent on all samples.
     """
     if form is None:
         form = _BY_SUFFIX.get(output.suffix.lower(), Format.text) if output else Format.text
