@@ -122,6 +122,7 @@ class Trace:
         layer: int | None = None,
         neuron: int | None = None,
         sample: int | None = None,
+        step: int | None = None,
         digits: int | None = 6,
         notation: str = "canonical",
         max_lines: int | None = 250,
@@ -131,19 +132,19 @@ class Trace:
 
         Parameters
         ----------
-        layer, neuron, sample : int, optional
-            Show only these: layers 1..L (0: the inputs), units and samples counted from 1.
+        layer, neuron, sample, step : int, optional
+            Show only these: layers 1..L (0: the inputs); units, samples, steps counted from 1.
         digits : int or None, default 6
             Significant digits shown, 1 to 17; None for all. Nothing is computed from them.
         notation : {"canonical", "index", "delta", "row", "column"}
         max_lines, max_terms : int or None
             About how many lines at most, and terms of a sum; what is left out is said.
 
-        Raises SpecError if there is no such layer, neuron, sample or notation.
+        Raises SpecError if there is no such layer, neuron, sample, step or notation.
         """
         from deltarule.explain.trace_text import Wanted, text
 
-        wanted = Wanted(layer, neuron, sample, max_lines)
+        wanted = Wanted(layer, neuron, sample, step, max_lines)
         return text(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
     def to_markdown(
@@ -152,6 +153,7 @@ class Trace:
         layer: int | None = None,
         neuron: int | None = None,
         sample: int | None = None,
+        step: int | None = None,
         digits: int | None = 6,
         notation: str = "canonical",
         max_lines: int | None = 250,
@@ -160,7 +162,7 @@ class Trace:
         """The same as Markdown, one table per formula; parameters as for `to_text`."""
         from deltarule.explain.trace_text import Wanted, markdown
 
-        wanted = Wanted(layer, neuron, sample, max_lines)
+        wanted = Wanted(layer, neuron, sample, step, max_lines)
         return markdown(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
     def to_html(
