@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
+    from deltarule.explain.diagnostics import diagnose
     from deltarule.explain.implementation import check_implementation
     from deltarule.explain.mistake import Mistake
     from deltarule.explain.report import Report
@@ -93,6 +94,7 @@ __all__ = [
     "backward",
     "check_implementation",
     "check_worksheet",
+    "diagnose",
     "fold_biases",
     "forward",
     "from_sklearn",
@@ -118,6 +120,7 @@ _LAZY = {  # where a name that needs slow imports is defined
     "TableModel": "deltarule.table_model",
     "check_implementation": "deltarule.explain.implementation",
     "check_worksheet": "deltarule.explain.worksheet",
+    "diagnose": "deltarule.explain.diagnostics",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
     "learning_curve": "deltarule.tuning",

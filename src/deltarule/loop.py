@@ -63,7 +63,17 @@ class Loop:
         self.batches = -(-self.rows // self.run.batch_size)
         self.span = Span(self.batches, self.epochs)
         self.schedule_state = self.schedule.init()
-        self.progress = Progress(self.run.net, self.history, self.epochs, self.batches)
+        run = self.run
+        self.progress = Progress(
+            run.net,
+            self.history,
+            self.epochs,
+            self.batches,
+            X=run.X,
+            Y=run.Y,
+            sample_weight=run.sample_weight,
+            l2=run.l2,
+        )
         self.last_good = Snapshot(self.run.net.theta)
 
     def run_all(self) -> History:
