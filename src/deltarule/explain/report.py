@@ -209,9 +209,10 @@ class Report:
         one = self.first_error
         if one is None:
             return ""
+        right = as_claimed(one.expected, one.claimed, apart=True)
         return (
-            f"{one.where}: {one.claimed} is claimed, {as_claimed(one.expected, one.claimed, apart=True)} is "
-            f"right (difference {one.difference:.3g})"
+            f"{one.where}: {one.claimed} is claimed, {right} is right "
+            f"(difference {one.difference:.3g})"
         )
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
