@@ -63,11 +63,11 @@ class Selection:
             if wanted.max_lines is None or self._fits(wanted.max_lines):
                 break
         self.left_out = [
-            f"{name} {_ranges([one for one in whole if one not in kept])}"
+            _named(name, [one for one in whole if one not in kept])
             for name, whole, kept in (
-                ("layers", layers, self.layers),
-                ("samples", samples, self.samples),
-                ("steps", steps, self.steps),
+                ("layer", layers, self.layers),
+                ("sample", samples, self.samples),
+                ("step", steps, self.steps),
             )
             if len(kept) < len(whole)
         ]
@@ -137,9 +137,11 @@ def _first_and_last(values: list[int], many: int) -> list[int]:
     return values if many >= len(values) else [values[0], values[-1]][:many]
 
 
-def _ranges(values: list[int]) -> str:
-    """Consecutive numbers as "3 to 98"."""
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+def _named(name: str, values: list[int]) -> str:
+    """Consecutive numbers of something: "layer 3", "layers 3 to 98"."""
+    if len(values) == 1:
+        return f"{name} {values[0]}"
+    return f"{name}s {values[0]} to {values[-1]}"
 
 
 # -- what text and Markdown have in common --------------------------------------------------------
