@@ -40,7 +40,8 @@ class Progress:
     batch_loss : float
         Mean of J over the present batch, before its update.
     X, Y, sample_weight, l2
-        What is trained on: checked rows in the network's precision, weights or None, the penalty.
+        What is trained on: checked rows in the network's precision, weights or None, the l2 of a
+        full batch.
     """
 
     net: Network

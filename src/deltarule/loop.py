@@ -64,6 +64,7 @@ class Loop:
         self.span = Span(self.batches, self.epochs)
         self.schedule_state = self.schedule.init()
         run = self.run
+        each = 1.0 if run.sample_weight is None else float(run.sample_weight.mean())
         self.progress = Progress(
             run.net,
             self.history,
@@ -72,7 +73,7 @@ class Loop:
             X=run.X,
             Y=run.Y,
             sample_weight=run.sample_weight,
-            l2=run.l2,
+            l2=run.penalties(run.batch_size * each)[1],
         )
         self.last_good = Snapshot(self.run.net.theta)
 

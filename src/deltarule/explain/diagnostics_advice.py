@@ -177,7 +177,7 @@ def _changes(case: Case, layers: Sequence[LayerDiagnosis], codes: set[str]) -> I
     ):
         double = _described(net, "float64", net.bias)
         double.theta = net.theta
-        how = 'dtype="float64" in dr.Network'
+        how = 'dr.Network(..., dtype="float64")'
         yield _Change("float64", "numbers in float64", how, double, X, Y)
     deep = bool(codes & {*_DEAD_OR_FLAT, "zero_in_float32"})
     # beside scaled data, which start from new weights, new weights alone are the comparison
@@ -185,7 +185,7 @@ def _changes(case: Case, layers: Sequence[LayerDiagnosis], codes: set[str]) -> I
         yield _Change(
             f"initializer={name}",
             f"weights drawn again by the initializer {name!r}",
-            f'initializer="{name}" in dr.Network',
+            f'dr.Network(..., initializer="{name}")',
             _network(case, net.activations, name),
             X,
             Y,
@@ -200,7 +200,7 @@ def _changes(case: Case, layers: Sequence[LayerDiagnosis], codes: set[str]) -> I
             yield _Change(
                 f"activation={name}",
                 f"hidden layers with {name}, weights drawn to suit it",
-                f'activations="{name}" in dr.Network',
+                f'dr.Network(..., activations="{name}")',
                 _network(case, kinds, "auto"),
                 X,
                 Y,

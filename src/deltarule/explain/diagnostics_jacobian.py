@@ -67,7 +67,10 @@ def layer_jacobian(W: Array, f: Activation, z: Array, rng: np.random.Generator) 
         return Jacobian(largest, size, None, None, None, len(rows))
     values = np.linalg.svd(np.stack(matrices), compute_uv=False)
     # as in matrix_rank: what is smaller than rounding errors can be is 0
-    floor = values[:, :1] * max(W.shape) * np.finfo(np.float64).eps
+    rounding = max(W.shape) * float(np.finfo(np.float64).eps)
+    floor = values[:, :1] * rounding
+    if f.jacobian_product is not None:  # its slopes, at most 1, are differences such as p - p^2
+        floor = np.maximum(floor, rounding * float(np.linalg.norm(W)))
     there = (values > floor) & (values > 0)
     logs = np.log(np.where(there, values, 1)).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     return Jacobian(

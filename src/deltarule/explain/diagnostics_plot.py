@@ -93,6 +93,7 @@ def _logarithmic(
 def _finished(figure: Any, unit: str, path: str | Path | None) -> Any:
     for axis in figure.axes:
         axis.set_xlabel(unit)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.legend()
     if path is not None:

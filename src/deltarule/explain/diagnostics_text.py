@@ -120,16 +120,17 @@ def _advice(d: Diagnosis) -> list[str]:
     ]
     head = ["change", "delta 1/L", "loss", f"after {STEPS} steps", ""]
     helped = [one for one in d.advice if one.helped]
-    best = (
-        "Nothing that was tried helped."
-        if not helped
-        else f"Most of all helped: {helped[0].sentence} ({helped[0].how})."
-    )
+    best = ["Nothing that was tried helped."]
+    if helped:
+        best = [
+            textwrap.fill(f"What helped most: {helped[0].sentence}. In Python:", _WIDTH),
+            f"    {helped[0].how}",
+        ]
     return [
         f"tried on copies ({len(d.trial_rows):,} row{'s' * (len(d.trial_rows) != 1)}, at most "
         f"{ROWS}; {STEPS} steps of Adam; seed {d.seed})",
         aligned(head, rows, left=(0, 4)),
-        textwrap.fill(best, _WIDTH),
+        *best,
     ]
 
 
