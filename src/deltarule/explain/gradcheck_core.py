@@ -156,6 +156,10 @@ class Comparison:
         found = [(term, *self._numbers(term, at)) for term, at in chosen if len(at)]
         checks = [one for _, some, _ in found for one in some]
         causes = self._causes(found, known) if any(one.count(WRONG) for one in checks) else []
+        if checks and not any(
+            one.analytic.any() or np.nan_to_num(one.numeric).any() for one in checks
+        ):
+            notes.append("Every gradient is 0 here, which says little: give other numbers.")
         return Done(slopes, checks, causes, notes)
 
     # -- directions -----------------------------------------------------------------------------

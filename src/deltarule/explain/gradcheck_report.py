@@ -22,6 +22,8 @@ from deltarule.explain.gradcheck_found import (
     TermCheck,
 )
 
+#: The order in which statuses count, by status.
+_RANKS = np.array([1, 4, 3, 2, 0])
 _HEAD = ("term", "numbers", *STATUS[:4], "relative error", "measured by")
 
 
@@ -85,8 +87,21 @@ class GradientCheck:
         raise KeyError(f"no term {name}{layered}; there are: {known}")
 
     def count(self, status: int) -> int:
-        """How many numbers, over all terms and gradients, have a status."""
-        return sum(one.count(status) for one in self.terms)
+        """How many numbers have a status; of several gradients of a number, the worst one counts.
+
+        Wrong is worst, then at a kink, too small, right.
+        """
+        merged: dict[tuple[str, int | None], Any] = {}
+        for one in self.terms:
+            rank = _RANKS[one.status]
+            before = merged.get((one.name, one.layer))
+            merged[one.name, one.layer] = rank if before is None else np.maximum(before, rank)
+        return sum(int((rank == _RANKS[status]).sum()) for rank in merged.values())
+
+    @property
+    def checked(self) -> int:
+        """How many numbers were looked at one by one."""
+        return sum(self.count(status) for status in (RIGHT, WRONG, KINK, SMALL))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -94,7 +109,7 @@ class GradientCheck:
             "title": self.title,
             "ok": self.ok,
             "rtol": self.rtol,
-            "checked": sum(one.checked for one in self.terms),
+            "checked": self.checked,
             "right": self.count(RIGHT),
             "wrong": self.count(WRONG),
             "at_a_kink": self.count(KINK),
@@ -123,8 +138,7 @@ class GradientCheck:
         who = " and ".join(SOURCES[one] for one in self._sources if one)
         of = f", by {who}" if who else ""
         if wrong:
-            checked = sum(one.checked for one in self.terms)
-            return f"{wrong} of {checked} numbers are wrong{of}."
+            return f"{wrong} of {self.checked} numbers are wrong{of}."
         bad = sum(one.status == "wrong" for one in self.directions)
         if bad:
             return f"The slope along {bad} of {len(self.directions)} directions is wrong{of}."
