@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from deltarule import options
 from deltarule.callbacks import Callback, Progress
@@ -45,7 +44,6 @@ class Diagnose(Callback):
         self.every, self.rows, self.rng = int(every), int(rows), rng
         self._records: list[Diagnosis] = []
         self._chosen: Array = np.arange(0)
-        self._threads: ThreadpoolController | None = None
 
     @property
     def records(self) -> list[Diagnosis]:
@@ -55,7 +53,6 @@ class Diagnose(Callback):
     def on_start(self, progress: Progress) -> None:
         """Draw the rows; the first record."""
         self._records = []
-        self._threads = ThreadpoolController()
         self._chosen = draw_rows(len(progress.Y), self.rows, np.random.default_rng(self.rng))
         self._record(progress)
 
@@ -77,9 +74,7 @@ class Diagnose(Callback):
         data = taken(progress.X, progress.Y, progress.sample_weight, self._chosen)
         if data[2] is not None and not data[2].any():
             data = (*data[:2], None)  # weights that are all 0 say nothing about these rows
-        assert self._threads is not None  # set at the start
-        with self._threads.limit(limits=1):  # products this small only wait for other threads
-            measured = measure(progress.net, *data, progress.l2, quick=True)
+        measured = measure(progress.net, *data, progress.l2, quick=True)
         self._records.append(
             diagnosis_of(
                 progress.net,

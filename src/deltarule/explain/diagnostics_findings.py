@@ -196,7 +196,9 @@ def _units(layers: Sequence[LayerDiagnosis]) -> list[Finding]:
         # where the rows are one already, a constant unit is nothing new
         told = set(one.constant) if same is not None and one.layer >= same.layer else set()
         dead.append((one, len(set(one.dead) - told)))
-        saturated.append((one, len(set(one.saturated or ()) - set(one.dead))))
+        # a relu that is off on all rows is dead and nothing else
+        units = set(one.saturated or ())
+        saturated.append((one, len(units) if units - set(one.dead) else 0))
     return [
         *_units_of("saturated", "slope below 1 % of the largest", MANY_SATURATED, saturated),
         *_units_of("dead", "slope 0, or one and the same output, on all rows", MANY_DEAD, dead),

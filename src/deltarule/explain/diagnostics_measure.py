@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from deltarule import backprop
 from deltarule.activations import Activation
@@ -26,6 +28,7 @@ SMALL_SLOPE = 0.01
 _TINY = float(np.finfo(np.float32).smallest_normal)
 _FAR = 60.0
 _ROUNDING = 64
+_SMALL_PRODUCT = 10**9
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def measure(
     rng: np.random.Generator | None = None,
 ) -> Measured:
     """Measure checked data (dense X); `quick` takes one pass in the network's own precision."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), _few_threads(net, len(X)):
         double = _Pass.of(net, X, Y, weight, net.dtype if quick else np.float64)
         single = None if quick else _Pass.of(net, X, Y, weight, np.float32)
         for one in (double, single):
@@ -205,6 +208,21 @@ def measure(
             layers.append(_layer(net, double, l, top, l2, losses, jacobian))
         own = single if single is not None and net.dtype == np.float32 else double
         return Measured(double.loss, layers, _non_finite(own))
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    """Those of the BLAS that NumPy has loaded; finding them takes a millisecond."""
+    return ThreadpoolController()
+
+
+def _few_threads(net: Network, rows: int) -> AbstractContextManager[Any]:
+    """One thread for small products, which on a busy machine mostly wait for others."""
+    widest = max(n_in * n_out for n_in, n_out in zip(net.sizes, net.sizes[1:], strict=False))
+    if rows * widest > _SMALL_PRODUCT:
+        return nullcontext()
+    limited: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
+    return limited
 
 
 def norm(x: Array) -> float:
