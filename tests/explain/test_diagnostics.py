@@ -321,6 +321,14 @@ def test_planted_saturated_units(name: str, z: float) -> None:
     assert d.layers[0].small_slopes == pytest.approx(small.mean())
 
 
+def test_rows_that_do_not_differ_say_nothing_about_dead_units() -> None:
+    net = dr.Network([2, 3, 1], "tanh", rng=0)
+    d = measured(net, np.ones((5, 2)), np.arange(5.0))
+    assert [one.dead for one in d.layers] == [(), ()]
+    assert [one.over_rows for one in d.layers] == [None, None]
+    assert codes(d) == []
+
+
 def test_a_saturated_layer_is_told() -> None:
     rng = np.random.default_rng(0)
     net = dr.Network([3, 20, 1], "tanh", rng=0)
