@@ -1,5 +1,5 @@
-// Picks the faster of two ways to the same numbers, by their times: threads that are worth it on idle
-// cores cost more than they give on busy ones, and only a clock can tell.
+// Picks the faster of two ways to the same numbers, by their times: threads that are worth it on
+// idle cores cost more than they give on busy ones, and only a clock can tell.
 #pragma once
 
 #include <algorithm>
@@ -10,9 +10,7 @@ namespace deltarule {
 class Contest {
  public:
   // Whether the next run is to go the first way.
-  bool first_way() const {
-    return run_ < kTrial || (run_ >= 2 * kTrial && first_won_);
-  }
+  bool first_way() const { return run_ < kTrial || (run_ >= 2 * kTrial && first_won_); }
 
   // body(), timed as a run of the way that is up.
   template <class F>

@@ -293,9 +293,10 @@ template <class T>
 const T* Network<T>::bias_gradient(std::size_t l, int64_t rows, T alpha) {
   const Units<T>& d = space_->delta[l];
   T* sums = space_->sums.data();
-  share_out(kCopy * rows * d.columns, d.columns, kGradientRows, [&](int64_t first, int64_t columns) {
-    kernels_.column_sums({d.data() + first, rows, columns, d.ld}, alpha, sums + first);
-  });
+  share_out(kCopy * rows * d.columns, d.columns, kGradientRows,
+            [&](int64_t first, int64_t columns) {
+              kernels_.column_sums({d.data() + first, rows, columns, d.ld}, alpha, sums + first);
+            });
   return sums;
 }
 
