@@ -60,11 +60,13 @@ class Measured:
         """Raise the errors of coordinates `at` by what a second measurement of them says.
 
         The estimate from one row of steps can be too small by accident, where a second derivative
-        jumps.
+        jumps. A kink is one only if both have seen the same jump: what is merely steep has another
+        at other steps.
         """
         self.error[at] = np.maximum(self.error[at], np.abs(again.value - self.value[at]))
         self.crossed[at] &= again.crossed
-        self.jump[at] = np.maximum(self.jump[at], again.jump)
+        smaller, larger = np.sort([self.jump[at], again.jump], axis=0)
+        self.jump[at] = np.where(smaller > 0.8 * larger, smaller, 0.0)
 
     def replace(self, at: NDArray[np.intp], by: Measured) -> None:
         """Put another measurement of coordinates `at` in their place."""
@@ -88,20 +90,21 @@ def measure(change: Change, scale: Array, noise: Array, rtol: float) -> Measured
     """
     m = len(scale)
     best = Measured(np.zeros(m), np.full(m, np.inf), np.ones(m, dtype=bool), np.zeros(m))
-    h, largest = scale * _FIRST, np.full(m, np.inf)
+    h, largest, best_h = scale * _FIRST, np.full(m, np.inf), np.zeros(m)
     active = np.arange(m)
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         value, truncated, crossed, jump = _extrapolated(change, active, h[active])
         rounded = _AMPLIFIED * noise[active] / h[active]
         error = truncated + rounded
-        # two rounds that are further apart than they may be: both have missed something
-        gap = np.abs(value - best.value[active])
-        known = np.isfinite(best.error[active]) & (crossed == best.crossed[active])
-        missed = known & (gap > 2 * (error + best.error[active]))
+        # of two rounds that are further apart than they may be, the wider step has missed something
+        gap, wider = np.abs(value - best.value[active]), h[active] >= best_h[active]
+        comparable = np.isfinite(best.error[active]) & (crossed == best.crossed[active])
+        apart = comparable & (gap > 2 * (error + best.error[active]))
         error, truncated = (
-            np.where(missed, np.maximum(one, gap), one) for one in (error, truncated)
+            np.where(apart & wider, np.maximum(one, gap), one) for one in (error, truncated)
         )
-        best.error[active[missed]] = np.maximum(best.error[active[missed]], gap[missed])
+        missed = active[apart & ~wider]
+        best.error[missed] = np.maximum(best.error[missed], gap[apart & ~wider])
         usable = np.isfinite(error)
         better = usable & np.where(
             crossed == best.crossed[active], error <= best.error[active], ~crossed
@@ -109,6 +112,7 @@ def measure(change: Change, scale: Array, noise: Array, rtol: float) -> Measured
         at = active[better]
         best.value[at], best.error[at] = value[better], error[better]
         best.crossed[at], best.jump[at] = crossed[better], jump[better]
+        best_h[at] = h[at]
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = np.clip((rounded / truncated) ** 0.2, 1 / 64, 64)
         spoiled = crossed | ~usable
@@ -116,7 +120,8 @@ def measure(change: Change, scale: Array, noise: Array, rtol: float) -> Measured
         largest[active[spoiled]] = h[active[spoiled]] * _SHRINK
         moved = np.minimum(h[active] * factor, largest[active])
         settled = (factor > 0.5) & (factor < 2) | (moved == h[active])
-        good = error <= 0.1 * rtol * np.abs(value)
+        flat = (value == 0) & (truncated == 0) & (turn > 0)  # as far as two steps could see
+        good = flat | (error <= 0.1 * rtol * np.abs(value))
         h[active] = moved
         active = active[spoiled | ~(good | settled)]
         if not len(active):
@@ -153,7 +158,7 @@ def noise_of(change: Change, coordinates: NDArray[np.intp], scale: Array) -> Arr
     steps = np.arange(-4.0, 5.0)
     found = np.zeros(len(coordinates))
     left = np.arange(len(coordinates))
-    for size in (1e-12, 1e-10, 1e-8, 1e-6):
+    for size in (1e-12, 1e-10, 1e-8, 1e-6, 1e-4):
         t = scale[left, None] * size * steps
         df, crossed = change(coordinates[left], t)
         rough = crossed.any(axis=1) | ~np.isfinite(df).all(axis=1)

@@ -185,9 +185,8 @@ def check_objective(
     with np.errstate(all="ignore"):
         comparison = Comparison(function, terms, eps, rtol or _RTOL[bytes_of], generator)
         noise = comparison.measure_common_noise()
-        if noise > _NOT_DOUBLE * abs(function.F):  # computed in less than float64 somewhere inside
-            comparison.eps = max(eps, noise / abs(function.F))
-            comparison.rtol = rtol or _RTOL[4]
+        if noise > max(_NOT_DOUBLE, eps):  # somewhere inside it is computed in fewer digits
+            comparison.eps, comparison.rtol = noise, rtol or max(_RTOL[4], _RTOL[bytes_of])
         elif method != "differences" and bytes_of == 8 and comparison.takes_complex_steps(function):
             for term in terms:
                 term.imaginary = function.imaginary(term)

@@ -41,6 +41,7 @@ from deltarule.params import Array
 _EVALUATIONS = 6  # of the function for one number, mostly
 _SAMPLED = 50  # numbers at least of a large term in which something is wrong
 _AT_A_TIME = 8192
+_AGAIN = 0.1  # of the steps of a first measurement
 _PROBED = 4  # coordinates of a term along which the rounding is measured
 
 
@@ -104,13 +105,21 @@ class Comparison:
                 np.maximum(term.noise, 2 * np.median(seen[told]), out=term.noise)
 
     def measure_common_noise(self) -> float:
-        """The same from one direction, for terms that are all evaluated in one way; that noise."""
+        """The same from one direction, for terms that are all evaluated in one way.
+
+        Returns that noise beside the size of the function there and a large step away.
+        """
         change = self.function.along([(term, self._direction(term)) for term in self.terms])
-        seen = 2 * float(np.nan_to_num(noise_of(change, np.zeros(1, np.intp), np.ones(1))[0]))
+        only = np.zeros(1, dtype=np.intp)
+        seen = 2 * float(np.nan_to_num(noise_of(change, only, np.ones(1))[0]))
         for term in self.terms:
             np.maximum(term.noise, seen, out=term.noise)
             term.noise_known = True
-        return seen
+        around = np.abs(change(only, np.array([[1.0, -1.0, 0.01, -0.01]]))[0])
+        size = max(self.terms[0].size_of_f[0], around[np.isfinite(around)].max(initial=0.0))
+        for term in self.terms:
+            term.size_of_f[:] = size
+        return float(seen / size) if size > 0 else 0.0
 
     def takes_complex_steps(self, function: ObjectiveFunction) -> bool:
         """Whether a complex step along a random direction gives the slope that differences give."""
@@ -176,7 +185,7 @@ class Comparison:
             found = measure(change, np.ones(1), noise, self.rtol)
             slopes = self._slopes(over, moves, found)
             if any(one.status == STATUS[WRONG] for one in slopes):
-                again = measure(change, np.full(1, 0.3), noise, self.rtol)
+                again = measure(change, np.full(1, _AGAIN), noise, self.rtol)
                 found.weigh(np.zeros(1, dtype=np.intp), again)
                 slopes = self._slopes(over, moves, found)
             result += slopes
@@ -272,12 +281,13 @@ class Comparison:
         wrong = [self._status(term, at, source, found)[0] == WRONG for source in term.analytic]
         doubted = np.flatnonzero(np.any(wrong, axis=0))
         if len(doubted):  # what is called wrong must be so at other steps too
-            again = self._differences(term, at[doubted], 0.3)
-            if exact:
+            again = self._differences(term, at[doubted], _AGAIN)
+            if exact:  # a complex step that differences contradict is not taken
                 apart = np.abs(again.value - found.value[doubted]) > 4 * again.error
-                found.replace(doubted[apart], again[apart])
-            else:
-                found.weigh(doubted, again)
+                doubted = doubted[apart]
+                found.replace(doubted, again[apart])
+                again = self._differences(term, at[doubted]) if len(doubted) else again[apart]
+            found.weigh(doubted, again)
         checks, tolerances = [], []
         for source in term.analytic:
             status, tolerance = self._status(term, at, source, found)

@@ -32,18 +32,40 @@ def of_gradients(
     Arguments are those of `backprop.gradients`; z, a and Y in float64.
     """
     delta = backprop.deltas(layers, loss, z, Y)
-    error = _of_delta_L(loss, layers[-1].f, z[-1], a[-1], Y, delta[-1])
+    slopes = [
+        _sizes_of_slope(layer.f, z_l, a_l) for layer, z_l, a_l in zip(layers, z, a[1:], strict=True)
+    ]
+    of_a = _of_activations(layers, a, slopes)
+    error = _of_delta_L(loss, layers[-1].f, a[-1], Y, delta[-1], slopes[-1], of_a[-1])
     found: list[tuple[Array, Array, Array]] = []
     for l in range(len(layers), 0, -1):
         W, x = layers[l - 1].W, a[l - 1]
         shared = share[:, None] * np.sqrt(error**2 + delta[l - 1] ** 2)
         below = np.sqrt((error**2 + delta[l - 1] ** 2) @ (W**2).T)
-        of_weights, of_biases = np.sqrt((x**2).T @ shared**2), np.sqrt((shared**2).sum(axis=0))
+        of_weights = np.sqrt((x**2 + of_a[l - 1] ** 2).T @ shared**2)
+        of_biases = np.sqrt((shared**2).sum(axis=0))
         found.insert(0, (_finite(of_weights), _finite(of_biases), _finite(below)))
         if l > 1:
-            slope = np.abs(layers[l - 2].f.backward(z[l - 2], np.ones_like(x)))
-            arriving = np.abs(delta[l - 1] @ W.T)
+            slope, arriving = slopes[l - 2], np.abs(delta[l - 1] @ W.T)
             error = np.sqrt((below * slope) ** 2 + (arriving * _of_slope(slope, x)) ** 2)
+    return found
+
+
+def _sizes_of_slope(f: Activation, z: Array, a: Array) -> Array:
+    """|f'(z)|; of one that mixes units, the largest that it can be for softmax."""
+    if f.jacobian_product is not None:
+        return np.abs(a)
+    return np.asarray(np.abs(f.df(z)))
+
+
+def _of_activations(
+    layers: Sequence[Layer], a: Sequence[Array], slopes: Sequence[Array]
+) -> list[Array]:
+    """Of a_0 (none) to a_L in the forward pass."""
+    found = [np.zeros_like(a[0])]
+    for l, (W, b, _) in enumerate(layers):
+        squares = (a[l] ** 2 + found[-1] ** 2) @ W**2 + (0 if b is None else b**2)
+        found.append(np.sqrt(squares * slopes[l] ** 2 + a[l + 1] ** 2))
     return found
 
 
@@ -53,14 +75,14 @@ def _of_slope(slope: Array, a: Array) -> Array:
 
 
 def _of_delta_L(
-    loss: Loss, output: Activation, z: Array, o: Array, Y: Array, delta: Array
+    loss: Loss, output: Activation, o: Array, Y: Array, delta: Array, slope: Array, of_o: Array
 ) -> Array:
     """Of o - y, or of dJ/do times the slope."""
     if loss.fused_dJ is not None and loss.links(output):
-        return np.abs(o) + np.abs(Y)
+        return of_o + np.abs(Y)
     g = np.abs(loss.dJ(o, Y))
     if output.jacobian_product is None:
-        g = g * _of_slope(np.abs(output.df(z)), o)
+        g = g * _of_slope(slope, o)
     else:
         g = np.abs(o) * (g + (np.abs(o) * g).sum(axis=1, keepdims=True))
     return np.asarray(np.maximum(np.abs(delta), g))
