@@ -176,7 +176,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         net: Network | None = vars(self).get("_network")
         if net is None or not _same(self._linked, (self.coefs_, self.intercepts_)):
             self._link(fitting.network_of(self, net))
-        return vars(self)["_network"]  # type: ignore[no-any-return]
+        return vars(self)["_network"]  # type: ignore[no-any-return]  # a dict of anything
 
     @property
     def networks_(self) -> list[Network]:

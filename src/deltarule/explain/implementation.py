@@ -18,7 +18,8 @@ import numpy as np
 from deltarule.errors import SpecError
 from deltarule.explain.conventions import LAYOUTS, Layout, Returned, kinds_of_arrays, taken
 from deltarule.explain.judge import Judgement, Place, judge
-from deltarule.explain.report import Report, reported
+from deltarule.explain.report import Report
+from deltarule.explain.reported import reported
 from deltarule.explain.search import Explanation, evaluate, explain, same_in
 from deltarule.explain.step import Claims, Problem, Told
 from deltarule.network import Network

@@ -348,7 +348,7 @@ def _sides(z: Array, kinks: Sequence[float]) -> Array | None:
 
 def _differ(now: Array | None, base: Array) -> NDArray[np.bool_]:
     """In which rows any number is on another side than before."""
-    return np.asarray((now != base).any(axis=1))  # type: ignore[union-attr]
+    return np.asarray((now != base).any(axis=1))  # type: ignore[union-attr]  # arrays both
 
 
 def _bounded(scale: Array) -> Array:
