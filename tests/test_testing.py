@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.optimize import rosen, rosen_der
 
 import deltarule as dr
 from deltarule.activations import get_activation
-from deltarule.testing import assert_gradients
+from deltarule.testing import assert_backprop, assert_gradients
 
 pytest_plugins = ["pytester"]
 
@@ -58,7 +59,7 @@ def test_a_failing_test_of_a_user_ends_at_his_own_line(
     pytester.makepyfile(
         """
         import numpy as np
-        from deltarule.testing import assert_gradients
+        from deltarule.testing import assert_backprop, assert_gradients
 
         def test_mine():
             assert_gradients(lambda t: (t ** 2).sum(), lambda t: t, np.array([1.0, 2.0]))
@@ -67,6 +68,23 @@ def test_a_failing_test_of_a_user_ends_at_his_own_line(
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        [">*assert_gradients(lambda*", "E*2 of 2 numbers are wrong.", "*1/2 times the numeric one*"]
+        [">*assert_gradients(lambda*", "E*All 2 numbers are wrong.", "*1/2 times the numeric one*"]
     )
     result.stdout.no_fnmatch_line("*raise AssertionError*")
+
+
+def test_back_propagation_of_others() -> None:
+    def own(weights: Any, biases: Any, X: Any, Y: Any) -> Any:
+        net = dr.Network([3, 4, 2], "tanh")
+        net.weights, net.biases = weights, biases
+        g = dr.backward(net, X, Y)
+        return g.weights, g.biases
+
+    assert assert_backprop(own, sizes=(3, 4, 2)).ok
+
+    def wrong(*arrays: Any) -> Any:
+        gW, gb = own(*arrays)
+        return [-g for g in gW], [-g for g in gb]
+
+    with pytest.raises(AssertionError, match="the output error has the wrong sign"):
+        assert_backprop(wrong, sizes=(3, 4, 2))
