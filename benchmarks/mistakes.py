@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.people import Person, claims_of, code_with, random_problem
-from deltarule.explain.implementation import check_implementation
+from deltarule.explain.implementation import Probes, check_implementation
 from deltarule.explain.judge import in_order, judge
 from deltarule.explain.mistakes import CATALOGUE, variants
 from deltarule.explain.search import explain
@@ -125,29 +125,31 @@ def code(trials: int, seed: int) -> Table:
     while sum(table.planted.values()) < trials:
         rng = np.random.default_rng([seed, 1, trial])
         trial += 1
-        p = random_problem(rng)
+        p = dataclasses.replace(  # what a function of gradients is not told of
+            random_problem(rng), masks=None, momentum=0.0, velocity=None, trainable_biases=True
+        )
         settings = {
             "sizes": p.net.sizes,
             "activation": list(p.net.activations[:-1]),
             "output_activation": p.net.activations[-1],
             "loss": p.net.loss,
             "bias": bool(p.net.bias[0]),
+            "learning_rate": p.learning_rate,  # of updates that come too early
             "l2": p.l2,
-            "reduction": "mean",
             "rng": trial,
         }
+        probe = Probes(**settings).problem()
+        settings["reduction"] = "mean"
         if trial % 10 == 1:
             table.right += 1
             table.accused += not check_implementation(code_with(None, p), **settings).ok
-        # the probes have several samples: what can go wrong with a batch can be planted
-        like = random_batch(p, rng)
-        possible = [one for one in variants(like) if one.rule not in _NOT_IN_GRADIENTS]
+        possible = [one for one in variants(probe) if one.rule not in _NOT_IN_GRADIENTS]
         variant = possible[rng.integers(len(possible))]
-        report = check_implementation(code_with(variant, like), **settings)
+        report = check_implementation(code_with(variant, probe), **settings)
         if report.ok:
             continue  # it changes nothing in this network
         first = report.first_error
-        expected = _first_wrong_gradient(variant, like)
+        expected = _first_wrong_gradient(variant, probe)
         found = first is not None and (first.quantity, first.layer) == expected
         named = {
             mistake.code
@@ -157,13 +159,6 @@ def code(trials: int, seed: int) -> Table:
         }
         table.count(variant.code, found, named)
     return table
-
-
-def random_batch(p: Any, rng: np.random.Generator) -> Any:
-    """The same problem with six samples."""
-    rows = rng.integers(0, p.n, 6)
-    X = rng.normal(size=(6, p.X.shape[1]))
-    return dataclasses.replace(p, X=X, Y=p.Y[rows], masks=None)
 
 
 def _first_wrong_gradient(variant: Any, p: Any) -> tuple[str, int] | None:

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "contest.hpp"
 #include "denormals.hpp"
 #include "kernels.hpp"
 #include "pool.hpp"
@@ -129,13 +130,22 @@ class Network {
   void apply(const RunSpec<T>& run, const Goal& goal, int64_t rows);
 
   double forward_backward(const Batch& batch, const Goal& goal);
+  double forward_backward(const Batch& batch, const Goal& goal, bool by_blocks);
   void gather(const Batch& batch);
   void forward(std::size_t l, const Batch& batch);
+  void forward_rows(std::size_t l, int64_t first, int64_t rows);
   void sparse_forward(const Batch& batch);
   T kept(double rate, std::uint64_t key, int64_t element) const;
   void drop(std::size_t l, const Batch& batch);
   void backward(std::size_t l, int64_t rows);
+  void backward_rows(std::size_t l, int64_t first, int64_t rows, const T* transposed);
+  void transpose(std::size_t l, T* to);
   void accumulate(std::size_t l, const Batch& batch, const Goal& goal);
+  void accumulate_rows(std::size_t l, const Batch& batch, const Goal& goal, int64_t first,
+                       int64_t rows);
+  bool may_go_by_blocks(int64_t rows) const;
+  void forward_by_blocks(int64_t rows);
+  void backward_by_blocks(const Batch& batch, const Goal& goal);
   const T* bias_gradient(std::size_t l, int64_t rows, T alpha);
   void accumulate_large(std::size_t l, const Batch& batch, const Goal& goal);
   void update_by_tiles(std::size_t l, const Batch& batch, const Goal& goal);
@@ -152,6 +162,7 @@ class Network {
   int64_t parameters_ = 0;
   std::vector<double> dropout_;
   std::vector<Layer<T>> layers_;
+  Contest by_blocks_;  // or layer by layer
   std::unique_ptr<Workspace<T>> space_;
 };
 

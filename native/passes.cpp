@@ -1,4 +1,5 @@
 // One batch through the network: forward, deltas, and the gradient or the updated parameters.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -15,10 +16,18 @@ namespace {
 constexpr int64_t kGemm = 1 << 20;
 // Rows, inputs or columns that a thread takes at a time.
 constexpr int64_t kGrain = 32;
+constexpr int64_t kGradientRows = 4 * kGrain;
+// Multiplications of a pass through all layers from which blocks of rows go through on their own.
+constexpr int64_t kByBlocks = 1 << 21;
 // What it costs to copy an element, in multiplications.
 constexpr int64_t kCopy = 16;
 // Rows up to which dot products beat transposing the weights.
 constexpr int64_t kDotRows = 2;
+
+// Rows of a batch that go through all layers together: enough for full tiles, few enough that every
+// thread has some.
+constexpr int64_t kBlockRows = 8;
+int64_t block_rows(int64_t rows) { return rows >= 4 * kGrain ? kGrain : kBlockRows; }
 
 // What follows a product, on each finished tile of a large one.
 template <class T>
@@ -146,16 +155,21 @@ void Network<T>::forward(std::size_t l, const Batch& batch) {
             layer.W(), layer.ld, T(0), here.data(), here.ld, &epilogue);
   } else {
     share_out(batch.rows * layer.in * layer.ld, batch.rows, kGrain,
-              [&](int64_t first, int64_t rows) {
-                Product<T> p{rows, layer.ld,  layer.in, before.row(first), before.ld,
-                             1,    layer.W(), layer.ld, here.row(first),   here.ld};
-                p.bias = layer.b();
-                kernels_.product(p);
-                if (!output)
-                  kernels_.activate(layer.f, {here.row(first), rows, layer.ld, here.ld},
-                                    slope == nullptr ? nullptr : slope + first * here.ld);
-              });
+              [&](int64_t first, int64_t rows) { forward_rows(l, first, rows); });
   }
+}
+
+template <class T>
+void Network<T>::forward_rows(std::size_t l, int64_t first, int64_t rows) {
+  const Layer<T>& layer = layers_[l];
+  const Units<T>&before = space_->a[l - 1], &here = space_->a[l];
+  Product<T> p{rows, layer.ld,  layer.in, before.row(first), before.ld,
+               1,    layer.W(), layer.ld, here.row(first),   here.ld};
+  p.bias = layer.b();
+  kernels_.product(p);
+  if (l + 1 < layers_.size())
+    kernels_.activate(layer.f, {here.row(first), rows, layer.ld, here.ld},
+                      layer.keeps_slope ? space_->slope[l].row(first) : nullptr);
 }
 
 template <class T>
@@ -194,32 +208,47 @@ void Network<T>::backward(std::size_t l, int64_t rows) {
   Workspace<T>& s = *space_;
   const Layer<T>&layer = layers_[l], &below = layers_[l - 1];
   const Units<T>&d = s.delta[l], &out = s.delta[l - 1], &a = s.a[l - 1];
-  const int64_t lanes = kernels_.lanes;
-  T* slope = below.keeps_slope ? s.slope[l - 1].data() : nullptr;
   if (by_gemm(layer, rows)) {
+    T* slope = below.keeps_slope ? s.slope[l - 1].data() : nullptr;
     Tail<T> tail{&kernels_, below.f, nullptr, false, slope, a.data(), a.ld};
     const Epilogue<T> epilogue{backward_tile<T>, &tail};
     gemm<T>(pool_, false, true, rows, layer.in, layer.out, T(1), d.data(), d.ld, layer.W(),
             layer.ld, T(0), out.data(), out.ld, &epilogue);
     return;
   }
-  const int64_t ld = round_up(layer.in, lanes);
   const bool by_dots = rows <= kDotRows;
-  if (!by_dots)
-    kernels_.transpose(layer.W(), layer.ld, layer.in, layer.out, s.transposed.data(), ld);
-  share_out(rows * ld * layer.out, rows, kGrain, [&](int64_t first, int64_t count) {
-    if (by_dots)
-      kernels_.rows_dot_rows(d.row(first), d.ld, layer.W(), layer.ld, count, layer.in, layer.ld,
-                             out.row(first), out.ld);
-    else
-      kernels_.product({count, ld, layer.out, d.row(first), d.ld, 1, s.transposed.data(), ld,
-                        out.row(first), out.ld});
-    const Rows<T> block{out.row(first), count, ld, out.ld};
-    if (slope != nullptr)
-      kernels_.multiply(block, slope + first * a.ld, a.ld);
-    else
-      kernels_.times_slope(below.f, block, a.row(first), a.ld);
-  });
+  if (!by_dots) transpose(l, s.transposed.data());
+  share_out(rows * round_up(layer.in, kernels_.lanes) * layer.out, rows, kGrain,
+            [&](int64_t first, int64_t count) {
+              backward_rows(l, first, count, by_dots ? nullptr : s.transposed.data());
+            });
+}
+
+// `transposed`: W_l^T, or nullptr to take dot products with the rows of W_l.
+template <class T>
+void Network<T>::backward_rows(std::size_t l, int64_t first, int64_t rows, const T* transposed) {
+  Workspace<T>& s = *space_;
+  const Layer<T>&layer = layers_[l], &below = layers_[l - 1];
+  const Units<T>&d = s.delta[l], &out = s.delta[l - 1], &a = s.a[l - 1];
+  const int64_t ld = round_up(layer.in, kernels_.lanes);
+  if (transposed == nullptr)
+    kernels_.rows_dot_rows(d.row(first), d.ld, layer.W(), layer.ld, rows, layer.in, layer.ld,
+                           out.row(first), out.ld);
+  else
+    kernels_.product({rows, ld, layer.out, d.row(first), d.ld, 1, transposed, ld, out.row(first),
+                      out.ld});
+  const Rows<T> block{out.row(first), rows, ld, out.ld};
+  if (below.keeps_slope)
+    kernels_.multiply(block, s.slope[l - 1].row(first), a.ld);
+  else
+    kernels_.times_slope(below.f, block, a.row(first), a.ld);
+}
+
+template <class T>
+void Network<T>::transpose(std::size_t l, T* to) {
+  const Layer<T>& layer = layers_[l];
+  kernels_.transpose(layer.W(), layer.ld, layer.in, layer.out, to,
+                     round_up(layer.in, kernels_.lanes));
 }
 
 // dC/d[b; W] = [1, a_{l-1}]^T delta_l, times alpha: what becomes of it is the goal's mode.
@@ -230,27 +259,33 @@ void Network<T>::accumulate(std::size_t l, const Batch& batch, const Goal& goal)
   if (by_gemm(layer, batch.rows))
     return goal.mode == Mode::by_tiles ? update_by_tiles(l, batch, goal)
                                        : accumulate_large(l, batch, goal);
-  Workspace<T>& s = *space_;
-  const Units<T>&before = s.a[l - 1], &d = s.delta[l];
+  share_out(
+      batch.rows * layer.in * layer.ld, layer.rows(), kGradientRows,
+      [&](int64_t first, int64_t rows) { accumulate_rows(l, batch, goal, first, rows); });
+}
+
+// The same for some rows of [b; W] of a small layer.
+template <class T>
+void Network<T>::accumulate_rows(std::size_t l, const Batch& batch, const Goal& goal,
+                                 int64_t first, int64_t rows) {
+  const Layer<T>& layer = layers_[l];
+  const Units<T>&before = space_->a[l - 1], &d = space_->delta[l];
   const bool direct = goal.mode == Mode::direct;
   const bool velocity = direct && layer.first != nullptr;
   const T* ones_and_a = before.data() - (layer.bias ? 1 : 0);
   T* into = direct ? layer.block : layer.grad;
-  share_out(batch.rows * layer.in * layer.ld, layer.rows(), 4 * kGrain,
-            [&](int64_t first, int64_t rows) {
-              Product<T> p{rows,      layer.ld, batch.rows, ones_and_a + first,      1,
-                           before.ld, d.data(), d.ld,       into + first * layer.ld, layer.ld};
-              p.store = velocity                 ? Store::momentum
-                        : direct || !goal.begins ? Store::add
-                                                 : Store::scaled;
-              p.alpha = goal.alpha;
-              if (velocity) {
-                p.mu = T(goal.run->optimizer.momentum);
-                p.velocity = layer.first + first * layer.ld;
-              }
-              if (l == 1) p.ahead = batch.ahead;
-              kernels_.product(p);
-            });
+  Product<T> p{rows,      layer.ld, batch.rows, ones_and_a + first,      1,
+               before.ld, d.data(), d.ld,       into + first * layer.ld, layer.ld};
+  p.store = velocity                 ? Store::momentum
+            : direct || !goal.begins ? Store::add
+                                     : Store::scaled;
+  p.alpha = goal.alpha;
+  if (velocity) {
+    p.mu = T(goal.run->optimizer.momentum);
+    p.velocity = layer.first + first * layer.ld;
+  }
+  if (l == 1) p.ahead = batch.ahead;
+  kernels_.product(p);
 }
 
 // The gradient of a bias: alpha times the sums of the deltas.
@@ -258,9 +293,10 @@ template <class T>
 const T* Network<T>::bias_gradient(std::size_t l, int64_t rows, T alpha) {
   const Units<T>& d = space_->delta[l];
   T* sums = space_->sums.data();
-  share_out(kCopy * rows * d.columns, d.columns, 4 * kGrain, [&](int64_t first, int64_t columns) {
-    kernels_.column_sums({d.data() + first, rows, columns, d.ld}, alpha, sums + first);
-  });
+  share_out(kCopy * rows * d.columns, d.columns, kGradientRows,
+            [&](int64_t first, int64_t columns) {
+              kernels_.column_sums({d.data() + first, rows, columns, d.ld}, alpha, sums + first);
+            });
   return sums;
 }
 
@@ -364,16 +400,79 @@ void Network<T>::accumulate_sparse(const Batch& batch, const Goal& goal) {
   }
 }
 
+// Many small layers: none is worth sharing out, all together are. Rows need each other only in the
+// gradients, so blocks of them go through all layers without waiting.
+template <class T>
+bool Network<T>::may_go_by_blocks(int64_t rows) const {
+  if (pool_.size() == 1 || sparse_ || rows < 2 * kBlockRows) return false;
+  int64_t work = 0;
+  for (std::size_t l = 1; l < layers_.size(); ++l) {
+    if (by_gemm(layers_[l], rows) || dropout_[l - 1] > 0) return false;
+    work += rows * layers_[l].in * layers_[l].ld;
+  }
+  return work >= kByBlocks;
+}
+
+// z_L, and W^T of all layers on the way.
+template <class T>
+void Network<T>::forward_by_blocks(int64_t rows) {
+  Workspace<T>& s = *space_;
+  const std::size_t L = layers_.size() - 1;
+  if (s.all_transposed.empty()) {
+    s.all_transposed.resize(layers_.size());
+    for (std::size_t l = 2; l <= L; ++l)
+      s.all_transposed[l].reset(round_up(layers_[l].in, kernels_.lanes) * layers_[l].out);
+  }
+  const int64_t height = block_rows(rows), blocks = (rows + height - 1) / height;
+  pool_.parallel_for(static_cast<int>(blocks) + static_cast<int>(L) - 1, [&](int task) {
+    if (task >= blocks) {
+      const auto l = static_cast<std::size_t>(task - blocks + 2);
+      return transpose(l, s.all_transposed[l].data());
+    }
+    const int64_t first = task * height;
+    for (std::size_t l = 1; l <= L; ++l) forward_rows(l, first, std::min(height, rows - first));
+  });
+}
+
+template <class T>
+void Network<T>::backward_by_blocks(const Batch& batch, const Goal& goal) {
+  Workspace<T>& s = *space_;
+  const int64_t height = block_rows(batch.rows), blocks = (batch.rows + height - 1) / height;
+  pool_.parallel_for(static_cast<int>(blocks), [&](int block) {
+    const int64_t first = block * height;
+    for (std::size_t l = layers_.size() - 1; l > 1; --l)
+      backward_rows(l, first, std::min(height, batch.rows - first), s.all_transposed[l].data());
+  });
+  if (s.pieces.empty())
+    for (std::size_t l = 1; l < layers_.size(); ++l)
+      for (int64_t first = 0; first < layers_[l].rows(); first += kGradientRows)
+        s.pieces.push_back({l, first, std::min(kGradientRows, layers_[l].rows() - first)});
+  pool_.parallel_for(static_cast<int>(s.pieces.size()), [&](int i) {
+    const auto& [l, first, rows] = s.pieces[static_cast<std::size_t>(i)];
+    accumulate_rows(l, batch, goal, first, rows);
+  });
+}
+
 // Returns the sum of w_i J_i; if it is not finite nothing else has happened.
 template <class T>
 double Network<T>::forward_backward(const Batch& batch, const Goal& goal) {
+  if (!may_go_by_blocks(batch.rows)) return forward_backward(batch, goal, false);
+  return by_blocks_.run([&] { return forward_backward(batch, goal, by_blocks_.first_way()); });
+}
+
+template <class T>
+double Network<T>::forward_backward(const Batch& batch, const Goal& goal, bool by_blocks) {
   Workspace<T>& s = *space_;
   const std::size_t L = layers_.size() - 1;
   gather(batch);
   drop(0, batch);
-  for (std::size_t l = 1; l <= L; ++l) {
-    forward(l, batch);
-    if (l < L) drop(l, batch);
+  if (by_blocks) {
+    forward_by_blocks(batch.rows);
+  } else {
+    for (std::size_t l = 1; l <= L; ++l) {
+      forward(l, batch);
+      if (l < L) drop(l, batch);
+    }
   }
   const Units<T>& z = s.a[L];
   const double loss = kernels_.output_delta(
@@ -381,6 +480,10 @@ double Network<T>::forward_backward(const Batch& batch, const Goal& goal) {
       batch.sample_weight == nullptr ? nullptr : s.weights.data(), s.delta[L].data(),
       s.slope[L].data());
   if (!std::isfinite(loss)) return loss;
+  if (by_blocks) {
+    backward_by_blocks(batch, goal);
+    return loss;
+  }
   for (std::size_t l = L; l >= 1; --l) {
     if (l > 1) backward(l, batch.rows);
     accumulate(l, batch, goal);

@@ -103,6 +103,13 @@ class Workspace {
   Units<T> targets;
   Buffer<T> weights;  // of the samples of a batch
   Buffer<T> transposed;
+  // Where blocks of rows go through all layers: W_l^T, and the pieces of the gradient.
+  struct Piece {
+    std::size_t l;
+    int64_t first, rows;  // of [b; W]
+  };
+  std::vector<Buffer<T>> all_transposed;
+  std::vector<Piece> pieces;
   Buffer<T> sums;                             // of the deltas, for a bias
   Buffer<T> parameters, first, second, grad;  // packed blocks, one after another
   std::vector<int64_t> touched;               // rows of W_1 that a sparse batch meets

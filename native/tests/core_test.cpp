@@ -9,6 +9,7 @@
 
 #include "../cpu.hpp"
 #include "../network.hpp"
+#include "../pool.hpp"
 
 using namespace deltarule;
 
@@ -283,11 +284,56 @@ void many_threads() {
   for (const auto& result : results) expect(result == results[0], "bits under threads", spec, 0);
 }
 
+// Many small layers, in blocks of rows and layer by layer.
+void many_layers() {
+  std::vector<int64_t> sizes(25, 60);
+  sizes.back() = 7;
+  const NetworkSpec spec = make_spec(sizes, Act::tanh, Act::identity, LossKind::squared_error);
+  check_gradient(spec, 40);
+  check_steps<float>(spec, 40, {}, false, 0);
+  const Problem<float> p(spec, 400, 6);
+  std::vector<float> first;
+  for (const int threads : {1, 4}) {
+    set_num_threads(threads);
+    const unsigned char stop = 0;
+    Network<float> net(spec, 40);
+    std::vector<float> theta = p.theta;
+    RunSpec<float> run{};
+    run.samples = p.dense();
+    run.targets = p.y.data();
+    run.batch_size = 40;
+    run.theta = theta.data();
+    run.stop = &stop;
+    const std::vector<double> rates(10, 1e-2);
+    net.steps(run, p.order.data(), 400, rates.data(), 0, 10);
+    if (first.empty()) first = theta;
+    expect(theta == first, "bits in blocks of rows", spec, threads);
+  }
+  set_num_threads(0);
+}
+
+// The faster way is taken most of the time, also after it has changed.
+void contests() {
+  const NetworkSpec none = make_spec({1, 1}, Act::relu, Act::identity, LossKind::squared_error);
+  Contest contest;
+  for (const bool first_is_faster : {true, false, true}) {
+    int first = 0;
+    for (int run = 0; run < 4000; ++run) {
+      const bool way = contest.first_way();
+      first += way ? 1 : 0;
+      contest.finished(way == first_is_faster ? 1.0 : 2.0);
+    }
+    expect(first_is_faster ? first > 3200 : first < 800, "runs of the first way", none, first);
+  }
+}
+
 }  // namespace
 
 int main() {
   all_functions();
   all_shapes();
+  many_layers();
+  contests();
   many_threads();
   std::printf("core_test (%s): %d checks, %d failed\n", level_name(cpu_level()), checked, failed);
   return failed == 0 ? 0 : 1;

@@ -39,10 +39,13 @@ from deltarule.threads import get_num_threads, set_num_threads
 from deltarule.training import train
 
 if TYPE_CHECKING:
+    from deltarule import testing
     from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
     from deltarule.explain.derivation import Derivation, derive
+    from deltarule.explain.diagnostics import diagnose
+    from deltarule.explain.gradcheck import check_gradients, check_objective
     from deltarule.explain.implementation import check_implementation
     from deltarule.explain.mistake import Mistake
     from deltarule.explain.report import Report
@@ -93,9 +96,12 @@ __all__ = [
     "TableModel",
     "Warmup",
     "backward",
+    "check_gradients",
     "check_implementation",
+    "check_objective",
     "check_worksheet",
     "derive",
+    "diagnose",
     "fold_biases",
     "forward",
     "from_sklearn",
@@ -106,6 +112,7 @@ __all__ = [
     "per_sample_gradients",
     "save",
     "set_num_threads",
+    "testing",
     "trace",
     "train",
     "tune",
@@ -120,12 +127,16 @@ _LAZY = {  # where a name that needs slow imports is defined
     "Mistake": "deltarule.explain.mistake",
     "Report": "deltarule.explain.report",
     "TableModel": "deltarule.table_model",
+    "check_gradients": "deltarule.explain.gradcheck",
+    "check_objective": "deltarule.explain.gradcheck",
     "check_implementation": "deltarule.explain.implementation",
     "check_worksheet": "deltarule.explain.worksheet",
     "derive": "deltarule.explain.derivation",
+    "diagnose": "deltarule.explain.diagnostics",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
     "learning_curve": "deltarule.tuning",
+    "testing": "deltarule.testing",
     "trace": "deltarule.explain.trace",
     "tune": "deltarule.tuning",
 }
@@ -134,7 +145,8 @@ _LAZY = {  # where a name that needs slow imports is defined
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    module = import_module(_LAZY[name])
+    return module if module.__name__ == f"deltarule.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

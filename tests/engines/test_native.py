@@ -333,6 +333,15 @@ def test_one_hundred_layers() -> None:  # A6
 # -- stopping --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimizer", [SGD(0.001), SGD(0.001, momentum=0.9), Adam(epsilon=1e-2)])
+def test_many_small_layers_in_blocks_of_rows(optimizer: Optimizer, dtype: str) -> None:
+    for hidden, bias in (("tanh", True), ("gelu", False)):
+        net = Network([20, *[60] * 30, 5], hidden, bias=bias, dtype=dtype, rng=1)
+        X, Y = table(net, 12 * 35 + 20)  # enough batches for both ways, the last one smaller
+        same_epoch(net, X, Y, 35, optimizer)
+
+
 @pytest.mark.parametrize("sizes", [[3, 5, 2], [3, 5, 5, 2]])
 def test_a_loss_that_is_not_finite_is_not_applied(sizes: list[int]) -> None:
     net = Network(sizes, "tanh", rng=1)

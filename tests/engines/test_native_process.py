@@ -54,6 +54,17 @@ def test_the_same_bits_on_any_number_of_threads(dtype: str) -> None:
     assert len(set(results)) == 1
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_same_bits_of_many_small_layers(dtype: str) -> None:
+    """Which way they go is decided by a clock, and must not show."""
+    results = []
+    for threads in (1, 2, 3, 4, 4):
+        dr.set_num_threads(threads)
+        results.append(theta_after([20, *[64] * 20, 5], dtype, steps=20))
+    dr.set_num_threads(None)
+    assert len(set(results)) == 1
+
+
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
 def test_a_number_of_threads_that_is_none(n: Any) -> None:
     with pytest.raises(dr.SpecError, match="threads"):

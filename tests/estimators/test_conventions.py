@@ -400,11 +400,16 @@ def routing() -> Any:
 
 def test_requests_can_be_set_for_every_method(routing: None) -> None:
     est = dr.MLPClassifier()
-    est.set_fit_request(sample_weight=True, validation_data=True)
+    est.set_fit_request(sample_weight=True, validation_data=True, X_val=True, y_val=False)
     est.set_partial_fit_request(sample_weight=True, classes=True, validation_data=False)
     est.set_score_request(sample_weight=True)
     requests = est.get_metadata_routing()
-    assert requests.fit.requests == {"sample_weight": True, "validation_data": True}
+    assert requests.fit.requests == {
+        "sample_weight": True,
+        "validation_data": True,
+        "X_val": True,
+        "y_val": False,
+    }
     reg = dr.MLPRegressor().set_partial_fit_request(sample_weight=True, validation_data=True)
     assert set(reg.get_metadata_routing().partial_fit.requests) == {
         "sample_weight", "validation_data",

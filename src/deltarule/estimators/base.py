@@ -18,6 +18,7 @@ from deltarule.estimators import ensemble, fitting, inspection
 from deltarule.estimators.context import CallbackSupportMixin, fit_context
 from deltarule.estimators.inputs import checked
 from deltarule.estimators.parameters import CONSTRAINTS, has_epochs
+from deltarule.estimators.validation import one_validation
 from deltarule.network import Network
 from deltarule.params import Array
 
@@ -72,7 +73,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
 
     @fit_context
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Self:
         """Train on X and y, from new weights (or from the present ones with warm_start).
 
@@ -85,6 +93,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Rows to score after every epoch, in place of a share of the training rows; with it,
             training stops early whether or not `early_stopping` is set.
+        X_val, y_val : arrays, optional
+            The same, apart: in a Pipeline with transform_input=["X_val"] (and metadata routing)
+            its steps transform X_val as they do X.
 
         Returns
         -------
@@ -97,7 +108,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         NonFiniteParametersError
             Training diverged: names epoch, batch and layer. It is a ValueError too.
         """
-        return self._train(X, y, sample_weight, validation_data)
+        validation = one_validation(validation_data, X_val, y_val)
+        return self._train(X, y, sample_weight, validation)
 
     @available_if(goes_through_epochs)  # type: ignore[untyped-decorator]  # scikit-learn's
     @fit_context
@@ -176,7 +188,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         net: Network | None = vars(self).get("_network")
         if net is None or not _same(self._linked, (self.coefs_, self.intercepts_)):
             self._link(fitting.network_of(self, net))
-        return vars(self)["_network"]  # type: ignore[no-any-return]
+        return vars(self)["_network"]  # type: ignore[no-any-return]  # a dict of anything
 
     @property
     def networks_(self) -> list[Network]:
@@ -253,11 +265,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
 
         return to_sklearn(self)
 
-    def to_onnx(self, path: Any) -> Any:
-        """Write the fitted model as an ONNX file (see `deltarule.exchange.onnx`)."""
+    def to_onnx(self, path: Any = None, *, dtype: str | None = None) -> Any:
+        """The fitted model as an `onnx.ModelProto`, written to `path` if given.
+
+        See `deltarule.exchange.onnx.to_onnx` for inputs, outputs and errors.
+        """
         from deltarule.exchange.onnx import to_onnx  # exchange stands above the estimators
 
-        return to_onnx(self, path)
+        return to_onnx(self, path, dtype=dtype)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

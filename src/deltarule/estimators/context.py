@@ -25,7 +25,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def fit_context(method: Method) -> Method:
     """Validates the parameters before a fit method and tears callbacks down after it."""
-    return _fit_context(prefer_skip_nested_validation=True)(method)  # type: ignore[no-any-return]
+    return _fit_context(prefer_skip_nested_validation=True)(method)  # type: ignore[no-any-return]  # untyped
 
 
 class Epochs(Callback):

@@ -47,7 +47,7 @@ def _dense(est: Any, X: Any) -> Array:
     X = checked(est, X)
     if is_sparse(X):
         raise ValueError("gradients with respect to sparse inputs are dense: use X.toarray()")
-    return X  # type: ignore[no-any-return]
+    return X  # type: ignore[no-any-return]  # an array, not being sparse
 
 
 def _one_hot(index: Any, k: int) -> Array:

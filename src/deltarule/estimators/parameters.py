@@ -115,7 +115,7 @@ def optimizer(params: Mapping[str, Any]) -> Optimizer:
         names = ("beta_1", "beta_2", "epsilon")
         return dataclasses.replace(rule, **{name: float(params[name]) for name in names})
     # the others, RMSprop and Adagrad, have an epsilon as well
-    return dataclasses.replace(rule, epsilon=float(params["epsilon"]))  # type: ignore[call-arg]
+    return dataclasses.replace(rule, epsilon=float(params["epsilon"]))  # type: ignore[call-arg]  # see above
 
 
 def schedule(given: str | Schedule | Callable[[int], float]) -> Schedule:

@@ -18,6 +18,15 @@ from deltarule.network import Network
 Score = Callable[[], float]
 
 
+def one_validation(data: Any, X_val: Any, y_val: Any) -> Any:
+    """validation_data, as such or as X_val and y_val. Raises ValueError for both or a half."""
+    if X_val is None and y_val is None:
+        return data
+    if data is not None or X_val is None or y_val is None:
+        raise ValueError("give validation_data=(X, y), or X_val and y_val, or neither")
+    return X_val, y_val
+
+
 def held_out(
     est: Any, net: Network, X: Any, y: Any, Y: Any, weight: Any, given: Any, random: Any
 ) -> tuple[Any, Score]:

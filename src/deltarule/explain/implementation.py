@@ -18,7 +18,8 @@ import numpy as np
 from deltarule.errors import SpecError
 from deltarule.explain.conventions import LAYOUTS, Layout, Returned, kinds_of_arrays, taken
 from deltarule.explain.judge import Judgement, Place, judge
-from deltarule.explain.report import Report, reported
+from deltarule.explain.report import Report
+from deltarule.explain.reported import reported
 from deltarule.explain.search import Explanation, evaluate, explain, same_in
 from deltarule.explain.step import Claims, Problem, Told
 from deltarule.network import Network
@@ -81,7 +82,7 @@ def check_implementation(
         step = _takes(function) >= 5
     if reduction not in (None, "mean", "sum"):
         raise SpecError(f"reduction must be 'mean', 'sum' or None, got {reduction!r}")
-    make = _Probes(sizes, activation, loss, output_activation, bias, learning_rate, l2, rng)
+    make = Probes(sizes, activation, loss, output_activation, bias, learning_rate, l2, rng)
     problems = [make.problem() for _ in range(_PROBES)]
     caller = _Caller(function, step, learning_rate)
     layout, kind = caller.detect(problems[0])
@@ -102,7 +103,9 @@ def check_implementation(
 
 
 @dataclass
-class _Probes:
+class Probes:
+    """Problems that tell mistakes apart; see `check_implementation` for the fields."""
+
     sizes: Sequence[int]
     activation: Any
     loss: Any

@@ -8,10 +8,14 @@ from deltarule.errors import unknown_name
 from deltarule.explain.mistake import Mistake
 from deltarule.explain.mistakes_backward import BACKWARD
 from deltarule.explain.mistakes_forward import FORWARD
+from deltarule.explain.mistakes_gradients import GRADIENTS
+from deltarule.explain.mistakes_slopes import SLOPES
 from deltarule.explain.mistakes_update import UPDATE
 from deltarule.explain.step import Problem, Variant
 
-CATALOGUE: Mapping[str, Mistake] = {one.code: one for one in (*FORWARD, *BACKWARD, *UPDATE)}
+CATALOGUE: Mapping[str, Mistake] = {
+    one.code: one for one in (*FORWARD, *SLOPES, *BACKWARD, *GRADIENTS, *UPDATE)
+}
 
 
 def get_mistake(code: str) -> Mistake:

@@ -88,7 +88,7 @@ def _other_activation(p: Problem) -> Iterator[Variant]:
             "other_activation",
             "a",
             where,
-            lambda s, l, right, f=f: value_of(f, s.p.z[l]),  # type: ignore[misc]
+            lambda s, l, right, f=f: value_of(f, s.p.z[l]),  # type: ignore[misc]  # mypy types no default of a lambda
             other=name,
         )
 
@@ -120,7 +120,7 @@ def _loss_scaled(p: Problem) -> Iterator[Variant]:
             "loss_factor",
             "loss",
             0,
-            lambda s, l, right, factor=factor: right * factor,  # type: ignore[misc]
+            lambda s, l, right, factor=factor: right * factor,  # type: ignore[misc]  # mypy types no default of a lambda
             factor=name,
         )
 

@@ -44,6 +44,8 @@ class Notation:
         The activation function of a layer.
     unit, source, next : str
         The letters that stand for a unit, one of the layer before, one of the layer after.
+    delta_name : str
+        What a delta is called.
     sign : 1 or -1
         -1 where the error terms are -delta.
     weight_first, weight_first_back : bool
@@ -70,6 +72,7 @@ class Notation:
     unit: str = "j"
     source: str = "i"
     next: str = "k"
+    delta_name: str = "delta"
     sign: int = 1
     weight_first: bool = False
     weight_first_back: bool = False
@@ -103,6 +106,7 @@ NOTATIONS = {
             *("E", "E", Pattern("f", "l")),
             source="k",
             next="i",
+            delta_name="error term",
             sign=-1,
             weight_first=True,
             target_first=True,
@@ -134,6 +138,7 @@ NOTATIONS = {
             *(Pattern("net", "j", "(m)"), Pattern("O", "j", "(m)"), Pattern("w", "ji", "(l)")),
             *(Pattern("b", "j", "(l)"), Pattern("dJ/dnet", "j", "(m)"), Pattern("y", "j")),
             *("J", "J", Pattern("sigma")),
+            delta_name="gradient",
             weight_first=True,
             weight_first_back=True,
             two_steps=True,

@@ -4,36 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from deltarule.explain.judge import Judgement, Place
 from deltarule.explain.mistakes import get_mistake
-from deltarule.explain.search import Explanation
-from deltarule.explain.step import Step, Variant
-
-_NAMES = {
-    "z": "z",
-    "a": "a",
-    "loss": "loss",
-    "delta": "delta",
-    "weight_gradients": "weight gradient",
-    "bias_gradients": "bias gradient",
-    "input_gradients": "gradient of the input",
-    "new_weights": "new weight",
-    "new_biases": "new bias",
-    "output_after": "output after the step",
-    "loss_after": "loss after the step",
-}
-# Rules in the order of computation, for the order in which mistakes are told.
-_RULES = (
-    *("z", "a", "loss", "delta", "slope", "back", "share", "weight_gradients", "bias_gradients"),
-    *("update", "new_weights", "new_biases", "weights_after"),
-)
+from deltarule.explain.step import Variant
 
 
 @dataclass(frozen=True)
@@ -209,9 +185,10 @@ class Report:
         one = self.first_error
         if one is None:
             return ""
+        right = as_claimed(one.expected, one.claimed, apart=True)
         return (
-            f"{one.where}: {one.claimed} is claimed, {as_claimed(one.expected, one.claimed)} is "
-            f"right (difference {one.difference:.3g})"
+            f"{one.where}: {one.claimed} is claimed, {right} is right "
+            f"(difference {one.difference:.3g})"
         )
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
@@ -219,7 +196,7 @@ class Report:
             (
                 one.where,
                 one.claimed,
-                as_claimed(one.expected, one.claimed),
+                as_claimed(one.expected, one.claimed, apart=True),
                 as_claimed(one.expected_from_own, one.claimed),
                 "follows" if one.follows else "wrong",
             )
@@ -344,13 +321,13 @@ def page(title: str, body: str) -> str:
     return _PAGE.format(title=html.escape(title), body=body)
 
 
-def as_claimed(value: float, claimed: str) -> str:
-    """A number with the digits of the claimed one, and one more if they would look the same."""
+def as_claimed(value: float, claimed: str, *, apart: bool = False) -> str:
+    """A number with as many decimals as the claimed one; with `apart` up to two more to differ."""
     mantissa, _, exponent = claimed.lower().partition("e")
     decimals = len(mantissa.partition(".")[2]) - (int(exponent) if exponent else 0)
-    for more in (0, 1, 2):
+    for more in (0, 1, 2) if apart else (0,):
         text = f"{value:.{max(decimals, 0) + more}f}"
-        if abs(float(text) - float(claimed)) > 0 or abs(value - float(claimed)) < 1e-12:
+        if float(text) != float(claimed):
             break
     return text
 
@@ -364,119 +341,3 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-
-
-def name_of(place: Place, n: int) -> str:
-    """A place in words; nodes and samples are counted from 1."""
-    name, at = _NAMES[place.quantity], [i + 1 for i in place.index]
-    layer = f" of layer {place.layer}" if place.layer else ""
-    if place.quantity in ("weight_gradients", "new_weights"):
-        return f"{name}{layer}, node {at[0]} to node {at[1]}"
-    if place.quantity in ("bias_gradients", "new_biases"):
-        return f"{name}{layer}, node {at[0]}"
-    if len(at) == 2:
-        sample = f", sample {at[0]}" if n > 1 else ""
-        return f"{name}{layer}, node {at[1]}{sample}"
-    return name + layer
-
-
-def reported(
-    title: str,
-    judgement: Judgement,
-    explanations: Sequence[Explanation],
-    printed: Any,
-    notes: Sequence[str] = (),
-) -> Report:
-    """A Report from what `judge` and `explain` have found.
-
-    Parameters
-    ----------
-    printed : callable Place -> (str, tuple of int)
-        The number as the author has printed it, and its index in what he gave.
-    """
-    n = judgement.problem.n
-
-    def finding(place: Place, follows: bool) -> Finding:
-        text, index = printed(place)
-        return Finding(
-            place.quantity,
-            place.layer,
-            index,
-            name_of(place, n),
-            text,
-            judgement.expected(place),
-            judgement.expected_from_own(place),
-            follows,
-        )
-
-    best = explanations[0] if explanations else None
-    left = {
-        at: mask if best is None else mask & ~best.explained[at]
-        for at, mask in judgement.wrong.items()
-    }
-    notes = [*_rounding(judgement), *notes]
-    if best is not None and not best.unexplained:
-        notes += _reproduced(judgement, best)
-    return Report(
-        title,
-        sum(int(mask.sum()) for mask in judgement.right.values())
-        + sum(
-            int(mask.sum()) for mask in (*judgement.wrong.values(), *judgement.following.values())
-        ),
-        [finding(place, False) for place in judgement.places(judgement.wrong)],
-        [finding(place, True) for place in judgement.places(judgement.following)],
-        _mistakes(explanations),
-        [finding(place, False) for place in judgement.places(left)],
-        notes,
-    )
-
-
-def _rounding(judgement: Judgement) -> list[str]:
-    """That rounding on the way has moved some last digits, which is no mistake."""
-    moved = 0
-    for (quantity, layer), mask in judgement.right.items():
-        told = judgement.claims[quantity][layer]
-        exact = judgement.exact.values[quantity][layer].v
-        with np.errstate(invalid="ignore"):
-            far = np.abs(told.value - exact) > 1.001 * told.unit + 1e-12 * np.abs(exact)
-        moved += int((mask & far).sum())
-    if not moved:
-        return []
-    many = "1 right number differs" if moved == 1 else f"{moved} right numbers differ"
-    return [f"{many} in the last digits, as rounding on the way explains (rounding only)."]
-
-
-def _mistakes(explanations: Sequence[Explanation]) -> list[FoundMistake]:
-    """The first explanation's mistakes; what stands in their place in equally good ones beside."""
-    if not explanations:
-        return []
-    best = explanations[0].variants
-    result = []
-    for variant in best:
-        others = {}
-        for other in explanations[1:]:
-            rest = [one for one in other.variants if one not in best]
-            if len(rest) == 1 and variant not in other.variants:
-                others[rest[0].identity] = FoundMistake.of(rest[0])
-        result.append((variant, FoundMistake.of(variant, list(others.values()))))
-    result.sort(key=lambda pair: (_RULES.index(pair[0].rule), -(pair[0].layer or 0)))
-    return [found for _, found in result]
-
-
-def _reproduced(judgement: Judgement, best: Explanation) -> list[str]:
-    """What the mistakes make of the result after the step, where that is claimed."""
-    lines = []
-    step = Step(judgement.problem, best.variants)
-    for quantity in ("output_after", "loss_after"):
-        told = judgement.claims.get(quantity, {}).get(0)
-        if told is None or told.value.size != 1:
-            continue
-        made, right = (
-            float(one.values[quantity][0].v.reshape(())) for one in (step, judgement.exact)
-        )
-        places = max(4, round(-math.log10(told.unit.item())))
-        lines.append(
-            f"With {'this' if len(best.variants) == 1 else 'these'} the {_NAMES[quantity]} is "
-            f"{made:.{places}f}; right is {right:.{places}f}."
-        )
-    return lines

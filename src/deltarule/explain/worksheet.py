@@ -17,7 +17,8 @@ import numpy as np
 from deltarule.errors import SpecError
 from deltarule.explain.judge import Place, judge
 from deltarule.explain.network_file import NetworkFile, as_number, read_network
-from deltarule.explain.report import Report, reported
+from deltarule.explain.report import Report
+from deltarule.explain.reported import reported
 from deltarule.explain.search import explain
 from deltarule.explain.step import Claims, Problem, Told
 from deltarule.params import Array
