@@ -153,7 +153,7 @@ TARGETS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("notation", DERIVED)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_step_holds_for_every_loss_and_target(loss: str, notation: str) -> None:  # D3, X4
+def test_every_step_holds_for_every_loss_and_target(loss: str, notation: str) -> None:  # A3, D3, X4
     for target, cached in itertools.product(TARGETS, (False, True)):
         done = dr.derive(3, loss=loss, notation=notation, cached=cached, **target)
         checked = done.verify(trials=2)
