@@ -210,6 +210,8 @@ def test_a_network_with_numbers(notation: str, output: str, dtype: str) -> None:
     assert done.value == pytest.approx(right, rel=1e-12 if dtype == "float64" else 1e-4)
     assert done.verify(trials=2).ok
     assert f"= {done.value:.6g}\n" in done.to_text()
+    expanded = dr.derive(net=net, weight=(1, 2, 3), notation=notation, x=x, y=y)
+    assert expanded.value == pytest.approx(done.value, rel=1e-12)
 
 
 def test_sums_are_written_out_where_small() -> None:

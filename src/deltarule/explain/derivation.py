@@ -21,7 +21,7 @@ from deltarule.explain.derivation_matrix import matrix_steps
 from deltarule.explain.derivation_numbers import Definition, Point, evaluate
 from deltarule.explain.derivation_rules import Step, Task, make_task
 from deltarule.explain.derivation_scalar import scalar_steps
-from deltarule.explain.derivation_verify import Numbers, Verification, verify
+from deltarule.explain.derivation_verify import Numbers, Verification, verify, wanted
 from deltarule.explain.expression import (
     Expression,
     Number,
@@ -49,19 +49,17 @@ class Derivation:
         Each with its rule, its expression, why, and what it is equal to.
     point : Point or None
         The network and the sample, where numbers were given.
+    value : float or None
+        The derivative sought at that sample, if there is one.
     values : dict
-        By the number of a step, what it comes to there (the last of each kind only).
+        By the number of a step, what is shown that it comes to: for the last, if it is one number.
     """
 
     task: Task
     steps: list[Step]
     point: Point | None = field(default=None, repr=False)
+    value: float | None = None
     values: dict[int, float] = field(default_factory=dict, repr=False)
-
-    @property
-    def value(self) -> float | None:
-        """The derivative as a number, if x and y were given."""
-        return next(iter(self.values.values()), None)
 
     def verify(self, rng: Any = 0, trials: int = 20) -> Verification:
         """Check every step as a number on random networks (SPEC X4).
@@ -239,8 +237,9 @@ def _derived(task: Task, point: Point | None) -> Derivation:
     for step in steps[:-1]:
         numbers.define(step)
     value = numbers.of(steps[-1])
-    values = {steps[-1].number: float(value.ravel()[0])} if value.size == 1 else {}
-    return Derivation(task, steps, numbers.point, values)
+    sought = float(wanted(value, task)[0])
+    values = {steps[-1].number: sought} if value.size == 1 else {}
+    return Derivation(task, steps, numbers.point, sought, values)
 
 
 def _sample(task: Task, x: Any, y: Any) -> Point | None:

@@ -158,7 +158,7 @@ def _apart(value: Array, other: Array, task: Task) -> float:
     if value.shape != other.shape:
         if 1 not in (value.size, other.size):
             return math.inf
-        value, other = _wanted(value, task), _wanted(other, task)
+        value, other = wanted(value, task), wanted(other, task)
     scale = np.max(np.maximum(np.abs(value), np.abs(other)), initial=0.0)
     if not np.isfinite(scale):
         return math.inf
@@ -166,7 +166,8 @@ def _apart(value: Array, other: Array, task: Task) -> float:
     return 0.0 if error == 0 else float(error / scale)
 
 
-def _wanted(array: Array, task: Task) -> Array:
+def wanted(array: Array, task: Task) -> Array:
+    """The one element (1,) that was asked for, of a whole layer's or of itself."""
     if array.size == 1:
         return array.ravel()
     j, *i = (one - 1 for one in task.target.indices if isinstance(one, int))
@@ -204,7 +205,7 @@ def _live_point(task: Task, rng: np.random.Generator) -> tuple[Network, Array, A
     for _ in range(_DRAWS):
         net, x, y = random_point(task, rng)
         value = engine_value(backward(net, x[None], y[None]), task)
-        if _wanted(value, task).any():
+        if wanted(value, task).any():
             break
     return net, x, y
 
