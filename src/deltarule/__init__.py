@@ -42,8 +42,11 @@ if TYPE_CHECKING:
     from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
+    from deltarule.explain.descent import descent_check
     from deltarule.explain.implementation import check_implementation
     from deltarule.explain.mistake import Mistake
+    from deltarule.explain.notation_table import notation_table
+    from deltarule.explain.product_counts import count_products
     from deltarule.explain.report import Report
     from deltarule.explain.trace import trace
     from deltarule.explain.worksheet import check_worksheet
@@ -93,6 +96,8 @@ __all__ = [
     "backward",
     "check_implementation",
     "check_worksheet",
+    "count_products",
+    "descent_check",
     "fold_biases",
     "forward",
     "from_sklearn",
@@ -100,6 +105,7 @@ __all__ = [
     "get_num_threads",
     "learning_curve",
     "load",
+    "notation_table",
     "per_sample_gradients",
     "save",
     "set_num_threads",
@@ -118,9 +124,12 @@ _LAZY = {  # where a name that needs slow imports is defined
     "TableModel": "deltarule.table_model",
     "check_implementation": "deltarule.explain.implementation",
     "check_worksheet": "deltarule.explain.worksheet",
+    "count_products": "deltarule.explain.product_counts",
+    "descent_check": "deltarule.explain.descent",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
     "learning_curve": "deltarule.tuning",
+    "notation_table": "deltarule.explain.notation_table",
     "trace": "deltarule.explain.trace",
     "tune": "deltarule.tuning",
 }

@@ -260,6 +260,7 @@ def info(model: Model, as_json: Json = False) -> None:
 
 import deltarule.cli_export  # noqa: E402  # adds its command after the ones above
 import deltarule.cli_grade  # noqa: E402  # as well
+import deltarule.cli_notation  # noqa: E402  # as well
 import deltarule.cli_tune  # noqa: E402  # as well
 
 if __name__ == "__main__":
