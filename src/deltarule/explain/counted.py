@@ -104,11 +104,11 @@ class Evaluation:
     def __init__(self, net: Network, x: Array, t: Array) -> None:
         passed = forward(net, x[None])
         self.L = len(net.weights)
-        self.w = [[], *(_numbers(W.T) for W in net.weights)]
-        self.y = [_numbers(a[0]) for a in passed.a]
+        self.w: list[list[list[Number]]] = [[], *(_numbers(W.T) for W in net.weights)]
+        self.y: list[list[Number]] = [_numbers(a[0]) for a in passed.a]
         slopes = zip(net.activations, passed.z, strict=True)
-        self.slope = [[], *(_numbers(f.df(z)[0]) for f, z in slopes)]
-        self.t = _numbers(t)
+        self.slope: list[list[Number]] = [[], *(_numbers(f.df(z)[0]) for f, z in slopes)]
+        self.t: list[Number] = _numbers(t)
 
     def error(self, i: int) -> Number:
         """t_i - y_Li."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from deltarule import backprop
 from deltarule.data import check_inputs, check_sample_weight, check_targets, shares
-from deltarule.errors import DataError, SpecError
+from deltarule.errors import SpecError
 from deltarule.figures import new_figure, save_figure
 from deltarule.network import Network
 from deltarule.params import Array
@@ -66,7 +66,7 @@ class DescentStep:
     @property
     def only_rounding(self) -> bool:
         """Whether the change of C is too small to be told from rounding."""
-        return abs(self.predicted) <= self.rounding
+        return math.isfinite(self.measured) and abs(self.predicted) <= self.rounding
 
     @property
     def trusted(self) -> bool:
@@ -122,7 +122,9 @@ class DescentCheck:
         at which rounding does not hide it. True at a gradient of 0, where nothing is predicted."""
         if not self.squared_gradient:
             return True
-        clear = [s for s in self.steps if math.isfinite(s.ratio) and 100 * s.rounding < -s.predicted]
+        clear = [
+            s for s in self.steps if math.isfinite(s.ratio) and 100 * s.rounding < -s.predicted
+        ]
         return bool(clear) and abs(clear[0].ratio - 1) < 0.01
 
     @property

@@ -138,9 +138,7 @@ class NotationTable:
                 cells += f'<td style="text-align:left">{shown}</td>'
             body += f"<tr><th>{html.escape(row.quantity)}</th>{cells}</tr>"
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in NOTES)
-        return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
-        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
 
     def to_latex(self, *, standalone: bool = False) -> str:
         """Tables in LaTeX: the symbols, then each equation. With `standalone` a whole document."""
@@ -393,4 +391,3 @@ def _latex_cell(row: Row, column: str) -> str:
     if column == "code":
         return rf"\texttt{{{_escaped(text)}}}"
     return _escaped(text) if row.kind == "words" else f"${typeset.latex(text)}$"
-

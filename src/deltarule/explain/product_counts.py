@@ -8,13 +8,15 @@ linearly. The formulas are exact, and `ProductCounts.verify` counts the products
 from __future__ import annotations
 
 import math
-import numbers
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from deltarule import options
 from deltarule.description import checked_sizes
@@ -126,7 +128,7 @@ class ProductCounts:
         if len(self.sizes) > 12:
             shape = f"{self.sizes[0]}-...-{self.sizes[-1]}"
         head = f"Products of the gradient, {self.layers} layers ({shape}), no biases"
-        rows = [("", "all weights", "one weight of layer 1")]
+        rows: list[tuple[str, ...]] = [("", "all weights", "one weight of layer 1")]
         for way, name in WAYS.items():
             rows.append((name, *(written(getattr(one, way)) for one in self._both())))
         saved = self.all_weights.nested / Decimal(self.all_weights.cached)
@@ -150,7 +152,7 @@ class ProductCounts:
 
     def _growth(self) -> list[tuple[str, ...]]:
         """Rows of text: what all weights of the last so many layers cost."""
-        rows = [("depth", "written out", "error terms kept", "ratio")]
+        rows: list[tuple[str, ...]] = [("depth", "written out", "error terms kept", "ratio")]
         for depth in sorted({*range(1, min(self.layers, 10) + 1), self.layers}):
             one = _counts(self.sizes[-depth - 1 :])
             nested, cached = one.all_weights.nested, one.all_weights.cached
@@ -220,7 +222,7 @@ def count_products(layers: int | Sequence[int], width: int | None = None) -> Pro
         For sizes that are no network, a width beside sizes or no width beside L, more than
         1000 layers, and where a number would have more than 4000 digits.
     """
-    if isinstance(layers, numbers.Integral):
+    if isinstance(layers, int | np.integer):
         if width is None:
             raise SpecError(
                 f"count_products({layers}) needs a width too: count_products({layers}, 10), "
@@ -263,14 +265,14 @@ def _counts(n: tuple[int, ...]) -> ProductCounts:
             products_down *= n[m]
             sums_down += products_down
     # of the error terms of layer 1 only one is needed, so nothing is worked out twice
-    one = 2 if L == 1 else sum(n[2:]) + sum(a * b for a, b in zip(n[2:], n[3:], strict=False))
+    one = 2 if L == 1 else sum(n[2:]) + sum(a * b for a, b in pairwise(n[2:]))
     if L > 1:
         one += n[2] + 2
     return ProductCounts(
         n,
         Products(paths, nested, restarted, cached),
         first._replace(restarted=one, cached=one),
-        sum(a * b for a, b in zip(n, n[1:], strict=False)),
+        sum(a * b for a, b in pairwise(n)),
         products_down,
     )
 
@@ -338,9 +340,7 @@ def _by_layer(L: int) -> dict[str, dict[str, Formula]]:
         },
         "first_weight": {
             "paths": Formula("2*L*N_2", "2 L N_2"),
-            "nested": Formula(
-                "2*N_2 + 2*sum_(l=2..L)[N_l]", r"2 N_2 + 2 \sum_{l=2}^{L} N_l"
-            ),
+            "nested": Formula("2*N_2 + 2*sum_(l=2..L)[N_l]", r"2 N_2 + 2 \sum_{l=2}^{L} N_l"),
             "restarted": one,
             "cached": one,
         },
