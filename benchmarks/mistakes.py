@@ -125,7 +125,9 @@ def code(trials: int, seed: int) -> Table:
     while sum(table.planted.values()) < trials:
         rng = np.random.default_rng([seed, 1, trial])
         trial += 1
-        p = random_problem(rng)
+        p = dataclasses.replace(  # what a function of gradients is not told of
+            random_problem(rng), masks=None, momentum=0.0, velocity=None, trainable_biases=True
+        )
         settings = {
             "sizes": p.net.sizes,
             "activation": list(p.net.activations[:-1]),
@@ -139,8 +141,7 @@ def code(trials: int, seed: int) -> Table:
         if trial % 10 == 1:
             table.right += 1
             table.accused += not check_implementation(code_with(None, p), **settings).ok
-        # the probes have several samples: what can go wrong with a batch can be planted
-        like = random_batch(p, rng)
+        like = _batch(p, rng)  # so that what can go wrong with a batch can be planted
         possible = [one for one in variants(like) if one.rule not in _NOT_IN_GRADIENTS]
         variant = possible[rng.integers(len(possible))]
         report = check_implementation(code_with(variant, like), **settings)
@@ -159,11 +160,11 @@ def code(trials: int, seed: int) -> Table:
     return table
 
 
-def random_batch(p: Any, rng: np.random.Generator) -> Any:
+def _batch(p: Any, rng: np.random.Generator) -> Any:
     """The same problem with six samples."""
     rows = rng.integers(0, p.n, 6)
     X = rng.normal(size=(6, p.X.shape[1]))
-    return dataclasses.replace(p, X=X, Y=p.Y[rows], masks=None)
+    return dataclasses.replace(p, X=X, Y=p.Y[rows])
 
 
 def _first_wrong_gradient(variant: Any, p: Any) -> tuple[str, int] | None:

@@ -39,10 +39,13 @@ from deltarule.threads import get_num_threads, set_num_threads
 from deltarule.training import train
 
 if TYPE_CHECKING:
+    from deltarule import testing
     from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
     from deltarule.explain.descent import descent_check
+    from deltarule.explain.diagnostics import diagnose
+    from deltarule.explain.gradcheck import check_gradients, check_objective
     from deltarule.explain.implementation import check_implementation
     from deltarule.explain.mistake import Mistake
     from deltarule.explain.notation_table import notation_table
@@ -94,10 +97,13 @@ __all__ = [
     "TableModel",
     "Warmup",
     "backward",
+    "check_gradients",
     "check_implementation",
+    "check_objective",
     "check_worksheet",
     "count_products",
     "descent_check",
+    "diagnose",
     "fold_biases",
     "forward",
     "from_sklearn",
@@ -109,6 +115,7 @@ __all__ = [
     "per_sample_gradients",
     "save",
     "set_num_threads",
+    "testing",
     "trace",
     "train",
     "tune",
@@ -122,14 +129,18 @@ _LAZY = {  # where a name that needs slow imports is defined
     "Mistake": "deltarule.explain.mistake",
     "Report": "deltarule.explain.report",
     "TableModel": "deltarule.table_model",
+    "check_gradients": "deltarule.explain.gradcheck",
     "check_implementation": "deltarule.explain.implementation",
+    "check_objective": "deltarule.explain.gradcheck",
     "check_worksheet": "deltarule.explain.worksheet",
     "count_products": "deltarule.explain.product_counts",
     "descent_check": "deltarule.explain.descent",
+    "diagnose": "deltarule.explain.diagnostics",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
     "learning_curve": "deltarule.tuning",
     "notation_table": "deltarule.explain.notation_table",
+    "testing": "deltarule.testing",
     "trace": "deltarule.explain.trace",
     "tune": "deltarule.tuning",
 }
@@ -138,7 +149,8 @@ _LAZY = {  # where a name that needs slow imports is defined
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    module = import_module(_LAZY[name])
+    return module if module.__name__ == f"deltarule.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from deltarule.history import History
 from deltarule.metrics import HIGHER_IS_BETTER
 from deltarule.network import Network
 from deltarule.params import Array
+
+if TYPE_CHECKING:
+    from deltarule.explain.diagnose_callback import Diagnose as Diagnose
 
 
 @dataclass
@@ -35,6 +39,9 @@ class Progress:
         The present batch, counted from 1, and how many an epoch has.
     batch_loss : float
         Mean of J over the present batch, before its update.
+    X, Y, sample_weight, l2
+        What is trained on: checked rows in the network's precision, weights or None, the l2 of a
+        full batch.
     """
 
     net: Network
@@ -45,6 +52,10 @@ class Progress:
     batch: int = 0
     batch_loss: float = math.nan
     reason: str | None = None
+    X: Any = field(default=None, repr=False)
+    Y: Any = field(default=None, repr=False)
+    sample_weight: Array | None = field(default=None, repr=False)
+    l2: float = 0.0
 
     def stop(self, reason: str = "callback") -> None:
         """End training after the present batch or epoch; `History.stopped` tells the reason."""
@@ -160,3 +171,9 @@ def get_early_stopping(
         why = "" if has_validation else " (there is no validation)"
         raise SpecError(f"early stopping cannot monitor {spec.monitor!r}{why}: {', '.join(known)}")
     return spec
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Diagnose":  # it stands in explain/, above training, and is loaded when asked for
+        return import_module("deltarule.explain.diagnose_callback").Diagnose
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -258,9 +258,12 @@ def info(model: Model, as_json: Json = False) -> None:
             print_encoding(loaded)
 
 
-import deltarule.cli_export  # noqa: E402  # adds its command after the ones above
+import deltarule.cli_check  # noqa: E402  # adds its commands after the ones above
+import deltarule.cli_diagnose  # noqa: E402  # as well
+import deltarule.cli_export  # noqa: E402  # as well
 import deltarule.cli_grade  # noqa: E402  # as well
 import deltarule.cli_notation  # noqa: E402  # as well
+import deltarule.cli_trace  # noqa: E402  # as well
 import deltarule.cli_tune  # noqa: E402  # as well
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ def trace(
     layer: Annotated[int | None, typer.Option(help="Only this layer; 0 is the inputs.")] = None,
     neuron: Annotated[int | None, typer.Option(help="Only this unit of the layer.")] = None,
     sample: Annotated[int | None, typer.Option(help="Only this sample.")] = None,
+    step: Annotated[int | None, typer.Option(help="Only this step.")] = None,
     digits: Annotated[str, typer.Option(help="Significant digits shown, 1 to 17, or all.")] = "6",
     notation: Annotated[
         Notation, typer.Option(help="Whose symbols: see docs/trace.md.")
@@ -92,14 +93,14 @@ def trace(
 ) -> None:
     """Show every number of a step: forward, loss, backward, gradients, update, forward again.
 
-    Each line has its formula and the numbers put in. The steps are plain gradient descent on all
-    samples.
+    Each line has its formula and the numbers put in. Steps are gradient descent on all samples.
     """
     if form is None:
         form = _BY_SUFFIX.get(output.suffix.lower(), Format.text) if output else Format.text
     form = Format.json if as_json else form
-    if form in (Format.json, Format.html) and (layer, neuron, sample) != (None, None, None):
-        fail(f"--layer, --neuron and --sample choose lines of text or markdown; {form} holds all")
+    if form in (Format.json, Format.html) and (layer, neuron, sample, step) != (None,) * 4:
+        choice = "--layer, --neuron, --sample and --step"
+        fail(f"{choice} choose lines of text or markdown; {form} holds all")
     with reported():
         from deltarule.explain.trace import trace as traced
 
@@ -126,7 +127,7 @@ def trace(
             text = done.to_html(**shown)
         else:
             write = done.to_text if form is Format.text else done.to_markdown
-            text = write(layer=layer, neuron=neuron, sample=sample, **shown)
+            text = write(layer=layer, neuron=neuron, sample=sample, step=step, **shown)
         text = text.rstrip("\n") + "\n"
         if output is not None:
             write_atomically(output, text.encode())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deltarule.blas import one_blas_thread
 from deltarule.engines.reference import layer_norms, penalties
 from deltarule.optimizers import LBFGS
 from deltarule.params import Array
@@ -59,21 +60,18 @@ def minimize_lbfgs(loop: Loop) -> None:
             raise StopIteration
         start = time.perf_counter()
 
+    options = {
+        "maxiter": loop.epochs - len(loop.history),
+        "maxcor": rule.memory,
+        "maxfun": rule.max_evaluations,
+        "gtol": rule.gradient_tolerance,
+        "ftol": rule.loss_tolerance,
+    }
     try:
-        result = minimize(
-            evaluate,
-            accepted,
-            jac=True,
-            method="L-BFGS-B",
-            callback=iteration,
-            options={
-                "maxiter": loop.epochs - len(loop.history),
-                "maxcor": rule.memory,
-                "maxfun": rule.max_evaluations,
-                "gtol": rule.gradient_tolerance,
-                "ftol": rule.loss_tolerance,
-            },
-        )
+        with one_blas_thread():
+            result = minimize(
+                evaluate, accepted, jac=True, method="L-BFGS-B", callback=iteration, options=options
+            )
         accepted = result.x
         if len(loop.history) < loop.epochs and not run.stop[0] and loop.progress.reason is None:
             loop.progress.stop(_reason(result, rule))

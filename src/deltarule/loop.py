@@ -63,7 +63,18 @@ class Loop:
         self.batches = -(-self.rows // self.run.batch_size)
         self.span = Span(self.batches, self.epochs)
         self.schedule_state = self.schedule.init()
-        self.progress = Progress(self.run.net, self.history, self.epochs, self.batches)
+        run = self.run
+        each = 1.0 if run.sample_weight is None else float(run.sample_weight.mean())
+        self.progress = Progress(
+            run.net,
+            self.history,
+            self.epochs,
+            self.batches,
+            X=run.X,
+            Y=run.Y,
+            sample_weight=run.sample_weight,
+            l2=run.penalties(run.batch_size * each)[1],
+        )
         self.last_good = Snapshot(self.run.net.theta)
 
     def run_all(self) -> History:

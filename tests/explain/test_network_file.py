@@ -162,6 +162,23 @@ def test_classes_may_be_labels(targets: Any, Y: Any) -> None:
     assert read.Y.tolist() == Y
 
 
+@pytest.mark.parametrize("targets", [[[2, 0], [0, 1]], [[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]])
+def test_groups_of_outputs_may_have_a_label_each(targets: Any) -> None:
+    read = read_network(
+        {
+            "network": {
+                "sizes": [1, 5],
+                "activations": ["softmax(3,2)"],
+                "loss": "cross_entropy(3,2)",
+            },
+            "weights": [[[1, 2, 3, 4, 5]]],
+            "inputs": [[1], [2]],
+            "targets": targets,
+        }
+    )
+    assert read.Y.tolist() == [[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]
+
+
 def put(*place: Any) -> Callable[[Any], dict[str, Any]]:
     """A small file with the last argument at the place that the others give."""
     *keys, value = place

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import deltarule as dr
 from deltarule.explain.network_file import read_network
-from deltarule.explain.trace import Trace, trace, trace_schema
+from deltarule.explain.trace import Trace, trace
+from deltarule.explain.trace_json import trace_schema
 from oracles import (
     admissible_pairs,
     example,

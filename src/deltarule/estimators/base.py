@@ -253,11 +253,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
 
         return to_sklearn(self)
 
-    def to_onnx(self, path: Any) -> Any:
-        """Write the fitted model as an ONNX file (see `deltarule.exchange.onnx`)."""
+    def to_onnx(self, path: Any = None, *, dtype: str | None = None) -> Any:
+        """The fitted model as an `onnx.ModelProto`, written to `path` if given.
+
+        See `deltarule.exchange.onnx.to_onnx` for inputs, outputs and errors.
+        """
         from deltarule.exchange.onnx import to_onnx  # exchange stands above the estimators
 
-        return to_onnx(self, path)
+        return to_onnx(self, path, dtype=dtype)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -96,6 +96,10 @@ class Rates(Schedule):
 
     def factors(self, steps: Factors, span: Span, state: dict[str, float]) -> Factors:
         descent = self._descent
+        if (
+            type(descent.schedule) is Schedule
+        ):  # constant: thousands of small epochs should not wait
+            return np.full_like(steps, descent.learning_rate / descent.rule.learning_rate)
         planned = Span(span.steps_per_epoch, self.epochs)
         factors = descent.schedule.factors(steps + self.done, planned, state)
         return np.asarray(factors * (descent.learning_rate / descent.rule.learning_rate))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 
+from deltarule.blas import one_blas_thread
 from deltarule.estimators.context import tell_networks, told
+from deltarule.estimators.parameters import has_epochs
 from deltarule.interrupt import stop_on_ctrl_c
 from deltarule.threads import get_num_threads
 
@@ -33,7 +36,8 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
         del member._stop
 
     jobs = get_num_threads() if est.n_jobs is None else effective_n_jobs(est.n_jobs)
-    with stop_on_ctrl_c(stop), ThreadPoolExecutor(min(jobs, len(members))) as pool:
+    alone = nullcontext() if has_epochs(est.solver) else one_blas_thread()
+    with stop_on_ctrl_c(stop), alone, ThreadPoolExecutor(min(jobs, len(members))) as pool:
         tell_networks(est, told(X, y, weight), pool.map(run, members), lambda: _show(est, members))
 
 

@@ -328,7 +328,11 @@ class _Reader:
             values = [self.number(value, f"targets[{i}]") for i, value in enumerate(targets)]
             Y: Any = np.array(values)
         else:
-            Y = self.table(targets, "targets", net.sizes[-1])
+            k, groups = net.sizes[-1], len(net.loss.groups)
+            rows = targets if isinstance(targets, list) else []
+            if groups > 1 and all(isinstance(row, list) and len(row) == groups for row in rows):
+                k = groups  # a label for each group of outputs
+            Y = self.table(targets, "targets", k)
         if X is not None and len(X) != len(Y):
             raise DataError(
                 f"{self.prefix}targets: one row per row of inputs ({len(X)}) is needed, "

@@ -209,9 +209,10 @@ class Report:
         one = self.first_error
         if one is None:
             return ""
+        right = as_claimed(one.expected, one.claimed, apart=True)
         return (
-            f"{one.where}: {one.claimed} is claimed, {as_claimed(one.expected, one.claimed)} is "
-            f"right (difference {one.difference:.3g})"
+            f"{one.where}: {one.claimed} is claimed, {right} is right "
+            f"(difference {one.difference:.3g})"
         )
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
@@ -219,7 +220,7 @@ class Report:
             (
                 one.where,
                 one.claimed,
-                as_claimed(one.expected, one.claimed),
+                as_claimed(one.expected, one.claimed, apart=True),
                 as_claimed(one.expected_from_own, one.claimed),
                 "follows" if one.follows else "wrong",
             )
@@ -344,13 +345,13 @@ def page(title: str, body: str) -> str:
     return _PAGE.format(title=html.escape(title), body=body)
 
 
-def as_claimed(value: float, claimed: str) -> str:
-    """A number with the digits of the claimed one, and one more if they would look the same."""
+def as_claimed(value: float, claimed: str, *, apart: bool = False) -> str:
+    """A number with as many decimals as the claimed one; with `apart` up to two more to differ."""
     mantissa, _, exponent = claimed.lower().partition("e")
     decimals = len(mantissa.partition(".")[2]) - (int(exponent) if exponent else 0)
-    for more in (0, 1, 2):
+    for more in (0, 1, 2) if apart else (0,):
         text = f"{value:.{max(decimals, 0) + more}f}"
-        if abs(float(text) - float(claimed)) > 0 or abs(value - float(claimed)) < 1e-12:
+        if float(text) != float(claimed):
             break
     return text
 

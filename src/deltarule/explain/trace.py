@@ -8,10 +8,8 @@ shown as text, Markdown or a page (`trace_text.py`, `trace_html.py`), or given t
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,6 @@ from deltarule.errors import SpecError
 from deltarule.explain.network_file import Edges, NetworkFile, read_network
 from deltarule.network import Network
 from deltarule.params import Array
-
-FORMAT = "deltarule.trace"
-VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +117,7 @@ class Trace:
         layer: int | None = None,
         neuron: int | None = None,
         sample: int | None = None,
+        step: int | None = None,
         digits: int | None = 6,
         notation: str = "canonical",
         max_lines: int | None = 250,
@@ -131,19 +127,19 @@ class Trace:
 
         Parameters
         ----------
-        layer, neuron, sample : int, optional
-            Show only these: layers 1..L (0: the inputs), units and samples counted from 1.
+        layer, neuron, sample, step : int, optional
+            Show only these: layers 1..L (0: the inputs); units, samples, steps counted from 1.
         digits : int or None, default 6
             Significant digits shown, 1 to 17; None for all. Nothing is computed from them.
         notation : {"canonical", "index", "delta", "row", "column"}
         max_lines, max_terms : int or None
             About how many lines at most, and terms of a sum; what is left out is said.
 
-        Raises SpecError if there is no such layer, neuron, sample or notation.
+        Raises SpecError if there is no such layer, neuron, sample, step or notation.
         """
         from deltarule.explain.trace_text import Wanted, text
 
-        wanted = Wanted(layer, neuron, sample, max_lines)
+        wanted = Wanted(layer, neuron, sample, step, max_lines)
         return text(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
     def to_markdown(
@@ -152,6 +148,7 @@ class Trace:
         layer: int | None = None,
         neuron: int | None = None,
         sample: int | None = None,
+        step: int | None = None,
         digits: int | None = 6,
         notation: str = "canonical",
         max_lines: int | None = 250,
@@ -160,7 +157,7 @@ class Trace:
         """The same as Markdown, one table per formula; parameters as for `to_text`."""
         from deltarule.explain.trace_text import Wanted, markdown
 
-        wanted = Wanted(layer, neuron, sample, max_lines)
+        wanted = Wanted(layer, neuron, sample, step, max_lines)
         return markdown(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
     def to_html(
@@ -180,24 +177,9 @@ class Trace:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as `trace_schema()` describes it: lists, all digits, null for no edge."""
-        L = len(self.net.activations)
-        absent = [None] * L if self.edges is None else [~edge for edge in self.edges]
-        return {
-            "format": FORMAT,
-            "format_version": VERSION,
-            "network": {
-                "sizes": list(self.net.sizes),
-                "activations": [f.name for f in self.net.activations],
-                "loss": self.net.loss.name,
-                "bias": list(self.net.bias),
-            },
-            "inputs": _listed(self.X),
-            "targets": _listed(self.Y),
-            "learning_rate": self.learning_rate,
-            "reduction": self.reduction,
-            "trainable_biases": self.trainable_biases,
-            "steps": [_step_dict(step, absent) for step in self.steps],
-        }
+        from deltarule.explain.trace_json import as_dict
+
+        return as_dict(self)
 
     def to_json(self, indent: int | None = None) -> str:
         """`to_dict` as JSON; every number reads back as the same float, null stands for NaN."""
@@ -207,9 +189,10 @@ class Trace:
         return self.to_text()
 
     def __repr__(self) -> str:
-        steps = f"{len(self.steps)} step{'s' * (len(self.steps) != 1)}"
+        counts = ((len(self.X), "sample"), (len(self.steps), "step"))
+        size = ", ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in counts)
         losses = f"loss {self.steps[0].before.loss:.6g} -> {self.steps[-1].after.loss:.6g}"
-        return f"Trace({self.net!r}, {len(self.X)} samples, {steps}, {losses})"
+        return f"Trace({self.net!r}, {size}, {losses})"
 
     def _repr_html_(self) -> str:
         from deltarule.explain.trace_html import frame
@@ -282,13 +265,6 @@ def trace(
     )
 
 
-def trace_schema() -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) of what `Trace.to_json` writes."""
-    text = resources.files("deltarule.explain").joinpath("trace.schema.json").read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
 class _Tracer:
     """The steps, one after the other, on parameters of their own."""
 
@@ -355,12 +331,19 @@ def _samples(net: Network, x: Any, y: Any) -> tuple[Array, Array]:
         missing = "inputs x" if x is None else "targets y"
         raise SpecError(f"a trace needs {missing}: give them, or put them into the network's file")
     x = x.toarray() if is_sparse(x) else x
-    one = np.ndim(x) == 1
-    X = check_inputs([x] if one else x, net.sizes[0], np.float64, "x")
-    if len(X) == 1 and np.ndim(y) == 1 and np.size(y) in (net.sizes[-1], len(net.loss.groups)):
-        y = np.reshape(y, (1, -1))
-    Y = check_targets(net.loss, np.atleast_1d(y), len(X), net.sizes[-1], np.float64, "y")
-    return X, Y
+    X = check_inputs([x] if _dimensions(x) == 1 else x, net.sizes[0], np.float64, "x")
+    of_one = len(X) == 1 and _dimensions(y) == 1
+    if _dimensions(y) == 0 or (of_one and len(y) in (net.sizes[-1], len(net.loss.groups))):
+        y = [y]
+    return X, check_targets(net.loss, y, len(X), net.sizes[-1], np.float64, "y")
+
+
+def _dimensions(values: Any) -> int:
+    """How deep an array or a nest of lists is; -1 for a nest that is not rectangular."""
+    try:
+        return int(np.ndim(values))
+    except ValueError:
+        return -1
 
 
 def _checked_edges(net: Network, edges: Sequence[Any] | None) -> Edges | None:
@@ -374,58 +357,3 @@ def _checked_edges(net: Network, edges: Sequence[Any] | None) -> Edges | None:
         if edge.shape != shape:
             raise SpecError(f"edges of layer {l} need shape {shape}, got {edge.shape}")
     return None if all(edge.all() for edge in arrays) else arrays
-
-
-# -- as lists -------------------------------------------------------------------------------------
-
-
-def _listed(values: Any) -> Any:
-    """Nested lists of floats; None for what is NaN or infinite, which JSON does not know."""
-    array = np.asarray(values, dtype=np.float64)
-    if np.isfinite(array).all():
-        return array.tolist()
-    listed = array.astype(object)
-    listed[~np.isfinite(array)] = None
-    return listed.tolist()
-
-
-def _without(values: list[Array], absent: Sequence[Array | None]) -> list[Any]:
-    """One list per layer, None where there is no edge."""
-    lists = []
-    for value, gone in zip(values, absent, strict=True):
-        lists.append(_listed(value if gone is None else np.where(gone, np.nan, value)))
-    return lists
-
-
-def _each(values: Sequence[Array | None]) -> list[Any]:
-    return [None if value is None else _listed(value) for value in values]
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _step_dict(step: TracedStep, absent: Sequence[Array | None]) -> dict[str, Any]:
-    before, after = step.before, step.after
-    return {
-        "weights": _without(before.weights, absent),
-        "biases": _each(before.biases),
-        "z": _each(before.z),
-        "a": _each(before.a[1:]),
-        "sample_losses": _listed(before.sample_losses),
-        "loss": _number(before.loss),
-        "delta": _each(step.delta),
-        "activation_gradients": _each(step.activation_gradients[1:]),
-        "input_gradients": _listed(step.input_gradients),
-        "weight_gradients": _without(step.weight_gradients, absent),
-        "bias_gradients": _each(step.bias_gradients),
-        "weight_updates": _without(step.weight_updates, absent),
-        "bias_updates": _each(step.bias_updates),
-        "new_weights": _without(after.weights, absent),
-        "new_biases": _each(after.biases),
-        "z_after": _each(after.z),
-        "a_after": _each(after.a[1:]),
-        "output_after": _listed(after.output),
-        "sample_losses_after": _listed(after.sample_losses),
-        "loss_after": _number(after.loss),
-    }

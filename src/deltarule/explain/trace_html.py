@@ -44,7 +44,8 @@ def page(
     lines = Lines(trace, notation, digits, max_terms)
     selection = Selection(trace, lines, Wanted(max_lines=max_lines))
     picture = Picture(trace, lines)
-    data = json.dumps({"views": picture.views(), "delta": lines.notation.delta_name})
+    data = {"views": picture.views(), "delta": lines.notation.delta_name}
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     known = facts(trace, digits)
     if notation != "canonical":
         known.append(f"notation: {lines.symbols.notation.document}")
@@ -62,7 +63,7 @@ def page(
             *_results(trace, lines),
             *_tables(trace, lines, selection),
             "</main>\n",
-            f'<script type="application/json" id="data">{data.replace("<", chr(92) + "u003c")}',
+            f'<script type="application/json" id="data">{written}',
             f"</script><script>{_asset('trace.js')}</script></body></html>\n",
         ]
     )

@@ -84,11 +84,16 @@ class Lines:
     # -- groups in the order of computation ---------------------------------------------------
 
     def groups(
-        self, step: int, layers: Sequence[int] | None = None, samples: Sequence[int] | None = None
+        self,
+        step: int,
+        layers: Sequence[int] | None = None,
+        samples: Sequence[int] | None = None,
+        after: bool = False,
     ) -> Iterator[Group]:
         """The groups of a step (counted from 1), of these layers 0..L and samples 1..n only.
 
-        The pass after the update comes with the last step; it is the first of the next otherwise.
+        The pass after the update comes with the last step, or if it is asked for; otherwise it is
+        the first pass of the next step.
         """
         kept = range(self.L + 1) if layers is None else sorted(set(layers))
         of = range(1, len(self.trace.X) + 1) if samples is None else samples
@@ -100,7 +105,7 @@ class Lines:
                     yield from self._backward(traced, l, s)
         yield from self._gradients(traced, kept, of)
         yield from self._updates(traced, kept)
-        if step == len(self.trace.steps):
+        if after or step == len(self.trace.steps):
             yield from self._passes("after", "after", traced.after, kept, of)
 
     def _passes(

@@ -16,6 +16,7 @@ from deltarule.explain.trace import Trace, TracedPass, TracedStep
 from deltarule.explain.trace_lines import Group, Lines
 from deltarule.explain.trace_text import layer_name
 from deltarule.explain.trace_write import Line
+from deltarule.explain.typeset import MINUS
 from deltarule.explain.typeset import html as typeset
 from deltarule.params import Array
 
@@ -23,7 +24,7 @@ _DX, _DY, _R = 116, 64, 26  # distances of layers and units, radius of a unit
 _TOP, _SIDE = 62, 48
 _MOST_UNITS, _FIRST, _LAST = 8, 4, 2  # of a layer that is drawn collapsed
 _MOST_LAYERS = 10
-_MOST_NUMBERS = 12_000  # of units and edges, over all steps and samples
+_MOST_NUMBERS = 1_500  # of units and edges, over all steps and samples
 
 
 class Spot(NamedTuple):
@@ -111,7 +112,7 @@ class Picture:
         if self.gap is not None:
             parts.append(f"{len(trace.net.sizes) - _MOST_LAYERS} layers in the middle")
         if len(self.steps) < len(trace.steps):
-            parts.append(f"steps {self.steps[-2] + 1} to {len(trace.steps) - 1}")
+            parts.append(f"steps between {self.steps[-2]} and {self.steps[-1]}")
         if len(self.samples) < len(trace.X):
             parts.append(f"samples after {self.samples[-1]}")
         return ", ".join(parts)
@@ -325,18 +326,13 @@ def _rows(size: int) -> list[int | None]:
 
 
 def _within_budget(trace: Trace, units: int, wires: int) -> tuple[list[int], list[int]]:
-    """The steps and samples of which there is room for all numbers."""
-    steps, samples = list(range(1, len(trace.steps) + 1)), list(range(1, len(trace.X) + 1))
-    while len(samples) > 1 and (len(samples) * units + wires) * len(steps) > _MOST_NUMBERS:
-        if len(samples) > 8 or len(steps) <= 2:
-            samples = samples[: (len(samples) + 1) // 2]
-        else:
-            break
-    each = len(samples) * units + wires
-    if each * len(steps) > _MOST_NUMBERS and len(steps) > 2:
-        many = max(_MOST_NUMBERS // each, 2)
-        steps = [*steps[: many - 1], steps[-1]]
-    return steps, samples
+    """The steps and samples of which there is room for all numbers: some samples, then steps."""
+    steps, n = list(range(1, len(trace.steps) + 1)), len(trace.X)
+    room = _MOST_NUMBERS // (min(n, 3) * units + wires)
+    if room < len(steps):
+        steps = [*steps[: max(room - 1, 1)], steps[-1]]
+    many = (_MOST_NUMBERS // len(steps) - wires) // units
+    return steps, list(range(1, min(n, max(many, 1)) + 1))
 
 
 def _largest(arrays: Sequence[Array]) -> float:
@@ -360,4 +356,4 @@ def _short(value: float) -> str:
         text = mantissa + (f"e{int(exponent)}" if e else "")
         if len(text) <= 7:
             break
-    return "0" if text == "-0" else text.replace("-", "\N{MINUS SIGN}")
+    return "0" if text == "-0" else text.replace("-", MINUS)

@@ -24,6 +24,7 @@ class Wanted:
     layer: int | None = None
     neuron: int | None = None
     sample: int | None = None
+    step: int | None = None
     max_lines: int | None = None
 
 
@@ -39,8 +40,8 @@ class Shown(NamedTuple):
 class Selection:
     """The groups of a trace that are wanted, cut down to about the lines wanted at most.
 
-    First steps and samples are left out, then lines of each group, then layers between the first
-    and the last ones. `left_out` says which.
+    First steps (but the first and the last) and samples (but the first ones) are left out, then
+    lines of each group, then layers between the first and the last ones. `left_out` says which.
     """
 
     def __init__(self, trace: Trace, lines: Lines, wanted: Wanted) -> None:
@@ -49,31 +50,32 @@ class Selection:
         L, n, count = len(trace.net.activations), len(trace.X), len(trace.steps)
         layers = list(range(L + 1)) if wanted.layer is None else [wanted.layer]
         samples = list(range(1, n + 1)) if wanted.sample is None else [wanted.sample]
-        steps = list(range(1, count + 1))
+        steps = list(range(1, count + 1)) if wanted.step is None else [wanted.step]
         self.layers, self.samples, self.steps, self.most = layers, samples, steps, 0
         choices = (
-            (_ends(layers, m), most, _ends(samples, s), _ends(steps, t))
+            (_ends(layers, m), most, samples[:s], _first_and_last(steps, t))
             for m in (len(layers), 4, 2, 1)
             for most in (0, 12, 6, 3)
-            for s, t in ((n, count), (n, 1), (3, 1), (1, 1))
+            for s, t in ((n, count), (n, 2), (3, 2), (1, 2), (1, 1))
         )
         for choice in choices:
             self.layers, self.most, self.samples, self.steps = choice
             if wanted.max_lines is None or self._fits(wanted.max_lines):
                 break
         self.left_out = [
-            f"{name} {_ranges([one for one in whole if one not in kept])}"
+            _named(name, [one for one in whole if one not in kept])
             for name, whole, kept in (
-                ("layers", layers, self.layers),
-                ("samples", samples, self.samples),
-                ("steps", steps, self.steps),
+                ("layer", layers, self.layers),
+                ("sample", samples, self.samples),
+                ("step", steps, self.steps),
             )
             if len(kept) < len(whole)
         ]
 
     def _groups(self, step: int) -> Iterator[tuple[Group, int, int]]:
         """Each group of a step, with the numbers of its lines that are shown and that are not."""
-        for group in self.lines.groups(step, self.layers, self.samples):
+        after = self.wanted.step is not None
+        for group in self.lines.groups(step, self.layers, self.samples, after):
             if self.wanted.neuron is not None and group.quantity == "loss":
                 continue
             neuron = self.wanted.neuron
@@ -111,6 +113,8 @@ def _check(trace: Trace, wanted: Wanted) -> None:
             raise SpecError(f"neuron {wanted.neuron}: layer {wanted.layer} has 1 to {size}")
     if wanted.sample is not None and not 1 <= wanted.sample <= len(trace.X):
         raise SpecError(f"sample {wanted.sample}: there are 1 to {len(trace.X)}")
+    if wanted.step is not None and not 1 <= wanted.step <= len(trace.steps):
+        raise SpecError(f"step {wanted.step}: there are 1 to {len(trace.steps)}")
     if wanted.max_lines is not None:
         options.count(None, max_lines=wanted.max_lines)
 
@@ -128,9 +132,16 @@ def _ends(values: Sequence[int], many: int) -> list[int]:
     return list(values) if len(values) <= 2 * many else [*values[:many], *values[-many:]]
 
 
-def _ranges(values: list[int]) -> str:
-    """Consecutive numbers as "3 to 98"."""
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+def _first_and_last(values: list[int], many: int) -> list[int]:
+    """All, the first and the last, or the first one."""
+    return values if many >= len(values) else [values[0], values[-1]][:many]
+
+
+def _named(name: str, values: list[int]) -> str:
+    """Consecutive numbers of something: "layer 3", "layers 3 to 98"."""
+    if len(values) == 1:
+        return f"{name} {values[0]}"
+    return f"{name}s {values[0]} to {values[-1]}"
 
 
 # -- what text and Markdown have in common --------------------------------------------------------
@@ -198,7 +209,7 @@ def left_out(selection: Selection) -> str:
     """What is not shown, and how to see it."""
     return (
         f"Left out: {', '.join(selection.left_out)}. "
-        "Ask for one with layer, neuron or sample, or for more lines."
+        "Ask for one with layer, neuron, sample or step, or for more lines."
     )
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import html as _html
 import re
 
-MINUS = "&minus;"
-_GREEK = {name: f"&{name};" for name in ("delta", "alpha", "sigma", "Phi", "phi")}
+MINUS = "\N{MINUS SIGN}"
+_SIGNS = {"-": MINUS, "*": "\N{MIDDLE DOT}", "&lt;-": "\N{LEFTWARDS ARROW}"}
+_SIGNS |= {".*": "\N{CIRCLED DOT OPERATOR}"}
+_D = "\N{PARTIAL DIFFERENTIAL}"
+_NAMES = {
+    "delta": "\N{GREEK SMALL LETTER DELTA}",
+    "alpha": "\N{GREEK SMALL LETTER ALPHA}",
+    "sigma": "\N{GREEK SMALL LETTER SIGMA}",
+    "Phi": "\N{GREEK CAPITAL LETTER PHI}",
+    "phi": "\N{GREEK SMALL LETTER PHI}",
+    "sum": "\N{GREEK CAPITAL LETTER SIGMA}",
+}
 _SYMBOL = re.compile(
     r"\bd(?P<of>[JCE])/d(?=[A-Za-z])|(?P<number>\d[\d.]*)(?:e(?P<exponent>-?\d+))?"
     r"|(?P<letter>[A-Za-z]+)(?:_(?P<sub>\w+(?:,\w+)*))?(?:\^(?P<sup>\w+|\(\w+\)))?(?P<prime>'*)"
-    r"|\^(?P<power>\w+)|(?P<arrow>&lt;-)|(?P<hadamard>\.\*)|(?P<other>[-*])"
+    r"|\^(?P<power>\w+)|&lt;-|\.\*|[-*]"
 )
 
 
@@ -20,18 +30,14 @@ def html(formula: str) -> str:
     def typeset(found: re.Match[str]) -> str:
         part = found.groupdict()
         if part["of"]:
-            return f"&part;<i>{part['of']}</i>/&part;"
+            return f"{_D}<i>{part['of']}</i>/{_D}"
         if part["number"]:
             power = part["exponent"]
-            ten = f"&middot;10<sup>{power.replace('-', MINUS)}</sup>" if power else ""
+            ten = f"{_SIGNS['*']}10<sup>{power.replace('-', MINUS)}</sup>" if power else ""
             return part["number"] + ten
         if part["letter"]:
             return _typeset_symbol(part)
-        if part["power"]:
-            return f"<sup>{part['power']}</sup>"
-        if part["arrow"]:
-            return "&larr;"
-        return "&odot;" if part["hadamard"] else {"-": MINUS, "*": "&middot;"}[found[0]]
+        return f"<sup>{part['power']}</sup>" if part["power"] else _SIGNS[found[0]]
 
     return _SYMBOL.sub(typeset, _html.escape(formula, quote=False))
 
@@ -40,10 +46,10 @@ def _typeset_symbol(part: dict[str, str | None]) -> str:
     letter, sub, sup = part["letter"] or "", part["sub"], part["sup"]
     if letter in ("amp", "lt", "gt"):  # of what was escaped
         return letter
-    text = "&Sigma;" if letter == "sum" else _GREEK.get(letter, letter)
+    text = _NAMES.get(letter, letter)
     if len(letter) == 1 or letter == "net":
         text = f"<i>{text}</i>"
-    text += "&prime;" * len(part["prime"] or "") + (f"<sub>{sub}</sub>" if sub else "")
+    text += "\N{PRIME}" * len(part["prime"] or "") + (f"<sub>{sub}</sub>" if sub else "")
     return text + (f"<sup>{sup}</sup>" if sup else "")
 
 

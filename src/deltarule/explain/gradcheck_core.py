@@ -1,0 +1,383 @@
+"""Gradients compared with measured slopes: along directions, then number by number.
+
+A number is wrong only if analytic and numeric differ by more than the numeric one's own estimated
+error and the rounding of the analytic one, and not where a step crosses a kink.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.explain.differences import (
+    EPS,
+    Change,
+    Measured,
+    complex_step,
+    measure,
+    noise_of,
+)
+from deltarule.explain.gradcheck_causes import common_causes
+from deltarule.explain.gradcheck_found import (
+    KINK,
+    LEFT_OUT,
+    RIGHT,
+    SMALL,
+    SOURCES,
+    STATUS,
+    WRONG,
+    Direction,
+    TermCheck,
+)
+from deltarule.explain.gradcheck_term import Term
+from deltarule.explain.objective_function import ObjectiveFunction
+from deltarule.params import Array
+
+_EVALUATIONS = 6  # of the function for one number, mostly
+_SAMPLED = 50  # numbers at least of a large term in which something is wrong
+_AT_A_TIME = 8192
+_PROBED = 4  # coordinates of a term along which the rounding is measured
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a comparison has found; see `GradientCheck`."""
+
+    directions: list[Direction]
+    terms: list[TermCheck]
+    causes: list[str]
+    notes: list[str]
+
+
+class Function(Protocol):
+    """What is differentiated."""
+
+    def along(self, moves: Sequence[tuple[Term, Array]]) -> Change:
+        """The function of one step t, where each term moves by t times its array."""
+        ...
+
+
+@dataclass
+class Comparison:
+    """One check: a function, its terms, and how exactly they are compared.
+
+    Attributes
+    ----------
+    function : Function
+    terms : list of Term
+    eps : float
+        Of the arithmetic of the analytic gradient.
+    rtol : float
+    rng : Generator
+    """
+
+    function: Function
+    terms: list[Term]
+    eps: float
+    rtol: float
+    rng: np.random.Generator
+
+    # -- rounding -------------------------------------------------------------------------------
+
+    def _measure_noise(self, terms: Sequence[Term]) -> None:
+        """Raise each term's noise to what shows along a few of its coordinates."""
+        for term in terms:
+            at = term.coordinates()
+            if term.noise_known or not len(at):
+                continue
+            at = at[:: max(1, len(at) // _PROBED)][:_PROBED]
+
+            def change(i: NDArray[np.intp], t: Array, term: Term = term, at: Any = at) -> Any:
+                return term.change(at[i], t)
+
+            seen, floor = noise_of(change, np.arange(len(at)), term.scale[at]), term.noise[at]
+            told = np.isfinite(seen)
+            if (floor[told] > 0).all():
+                ratio = float(np.median(seen[told] / floor[told])) if told.any() else 0.0
+                term.noise *= max(1.0, 2 * ratio)
+            else:  # f is 0 there
+                np.maximum(term.noise, 2 * np.median(seen[told]), out=term.noise)
+
+    def measure_common_noise(self) -> float:
+        """The same from one direction, for terms that are all evaluated in one way; that noise."""
+        change = self.function.along([(term, self._direction(term)) for term in self.terms])
+        seen = 2 * float(np.nan_to_num(noise_of(change, np.zeros(1, np.intp), np.ones(1))[0]))
+        for term in self.terms:
+            np.maximum(term.noise, seen, out=term.noise)
+            term.noise_known = True
+        return seen
+
+    def takes_complex_steps(self, function: ObjectiveFunction) -> bool:
+        """Whether a complex step along a random direction gives the slope that differences give."""
+        moves = [(term, self._direction(term)) for term in self.terms]
+        v, noise = function.direction(moves), self.terms[0].noise[:1]
+        slope = function.complex_slope(v, 1e-30)
+        if slope is None:
+            return False
+        found = measure(function.along(moves), np.ones(1), noise, self.rtol)
+        tolerance = 4 * found.error[0] + 1e-6 * abs(found.value[0])
+        return bool(abs(slope - found.value[0]) <= tolerance)
+
+    # -- the check ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        groups: Mapping[str, Sequence[Term]],
+        directions: int,
+        full: bool | None,
+        budget: float,
+        known: Mapping[str, int],
+    ) -> Done:
+        """Directions over each group of terms, then numbers as far as they are called for."""
+        slopes = [
+            one for over, terms in groups.items() for one in self._along(over, terms, directions)
+        ]
+        passes = all(one.status != STATUS[WRONG] for one in slopes)
+        if full is None:
+            full = self._work() <= budget
+        total = sum(len(term.coordinates()) for term in self.terms)
+        notes = []
+        if full:
+            chosen = [(term, term.coordinates()) for term in self.terms]
+        elif passes:
+            chosen = []
+            notes.append(f"The {total:,} numbers were not checked one by one; full=True does that.")
+        else:
+            chosen = self._suspects(slopes, budget)
+            looked_at = sum(len(at) for _, at in chosen)
+            notes.append(f"{looked_at:,} of {total:,} numbers were checked one by one, where a")
+            notes[-1] += " direction is wrong; full=True checks all."
+        self._measure_noise([term for term, _ in chosen])
+        found = [(term, *self._numbers(term, at)) for term, at in chosen if len(at)]
+        checks = [one for _, some, _ in found for one in some]
+        causes = self._causes(found, known) if any(one.count(WRONG) for one in checks) else []
+        if checks and not any(
+            one.analytic.any() or np.nan_to_num(one.numeric).any() for one in checks
+        ):
+            notes.append("Every gradient is 0 here, which says little: give other numbers.")
+        return Done(slopes, checks, causes, notes)
+
+    # -- directions -----------------------------------------------------------------------------
+
+    def _along(self, over: str, terms: Sequence[Term], count: int) -> list[Direction]:
+        """The slopes along random directions over some terms, for all who give a gradient."""
+        result, noise = [], np.full(1, EPS * float(terms[0].size_of_f.mean()))
+        for k in range(count):
+            moves = [(term, self._direction(term)) for term in terms]
+            change = self.function.along(moves)
+            if k == 0:
+                seen = noise_of(change, np.zeros(1, dtype=np.intp), np.ones(1))
+                noise = np.fmax(2 * seen, noise)  # which passes over NaN
+            found = measure(change, np.ones(1), noise, self.rtol)
+            slopes = self._slopes(over, moves, found)
+            if any(one.status == STATUS[WRONG] for one in slopes):
+                again = measure(change, np.full(1, 0.3), noise, self.rtol)
+                found.weigh(np.zeros(1, dtype=np.intp), again)
+                slopes = self._slopes(over, moves, found)
+            result += slopes
+        return result
+
+    def _slopes(
+        self, over: str, moves: Sequence[tuple[Term, Array]], found: Measured
+    ) -> list[Direction]:
+        """What was measured along a direction beside each analytic gradient's slope along it."""
+        numeric, error = float(found.value[0]), float(found.error[0])
+        result, nowhere = [], np.zeros(1, dtype=bool)
+        for source in [s for s in moves[0][0].analytic if all(s in t.analytic for t, _ in moves)]:
+            parts = [
+                (1.0 if term.share is None else term.share) * term.analytic[source] * move
+                for term, move in moves
+            ]
+            analytic = float(sum(part.sum() for part in parts))
+            squares = sum(float((part**2).sum()) for part in parts)
+            rounding = 200 * self.eps * math.sqrt(squares) + 32 * self.eps * math.sqrt(
+                sum(
+                    0.0 if term.rounding is None else float(((term.rounding * move) ** 2).sum())
+                    for term, move in moves
+                )
+            )
+            tolerance = np.array([4 * error + rounding])
+            g = np.array([analytic])
+            status = _statuses(g, found, tolerance, self.rtol, nowhere, 0.0)
+            text = STATUS[int(status[0])]
+            result.append(Direction(over, source, analytic, numeric, error, text))
+        return result
+
+    def _direction(self, term: Term) -> Array:
+        """+-1 in the scale of each number; a weight's falls with the number of inputs."""
+        fan = term.value.shape[0] if term.name == "weights" and term.layer is not None else 1
+        signs = self.rng.choice([-1.0, 1.0], term.value.size) / math.sqrt(fan)
+        v = (signs * term.scale).reshape(term.value.shape)
+        return v if term.there is None else v * term.there
+
+    # -- single numbers -------------------------------------------------------------------------
+
+    def _work(self) -> float:
+        """What it costs to measure every number."""
+        return sum(len(term.coordinates()) * _EVALUATIONS * term.cost for term in self.terms)
+
+    def _suspects(
+        self, directions: list[Direction], budget: float
+    ) -> list[tuple[Term, NDArray[np.intp]]]:
+        """Numbers worth a look in a large function whose slope is wrong somewhere.
+
+        Each term's own slope along a direction tells whether it is wrong; of those, some numbers.
+        Their directions are added to `directions`.
+        """
+        alone = {term.title: self._along(term.title, [term], 1) for term in self.terms}
+        for some in alone.values():
+            directions += some
+        wrong = {one.over for some in alone.values() for one in some if one.status == "wrong"}
+        failing = [term for term in self.terms if term.title in wrong] or self.terms
+        chosen = []
+        for term in failing:
+            at = term.coordinates()
+            most = max(_SAMPLED, int(budget / len(failing) / _EVALUATIONS / term.cost))
+            if most < len(at):
+                at = np.sort(self.rng.choice(at, most, replace=False))
+            chosen.append((term, at))
+        return chosen
+
+    def _causes(
+        self,
+        found: Sequence[tuple[Term, list[TermCheck], list[Array]]],
+        known: Mapping[str, int],
+    ) -> list[str]:
+        """What the wrong numbers have in common, for each who gives a gradient."""
+        said: dict[str, list[str]] = {}
+        sources = list(dict.fromkeys(one.source for _, checks, _ in found for one in checks))
+        for source in sources:
+            own = [
+                (check, around, term.value)
+                for term, checks, tolerances in found
+                for check, around in zip(checks, tolerances, strict=True)
+                if check.source == source
+            ]
+            checks, tolerances, values = (list(one) for one in zip(*own, strict=True))
+            for text in common_causes(checks, tolerances, values, known):
+                said.setdefault(text, []).append(source)
+        return [
+            text if len(of) == len(sources) else f"{SOURCES[of[0]]}: {text}"
+            for text, of in said.items()
+        ]
+
+    def _numbers(self, term: Term, at: NDArray[np.intp]) -> tuple[list[TermCheck], list[Array]]:
+        """The numbers `at` of a term, for each who gives a gradient, with their tolerances."""
+        found, exact = self._measured(term, at)
+        wrong = [self._status(term, at, source, found)[0] == WRONG for source in term.analytic]
+        doubted = np.flatnonzero(np.any(wrong, axis=0))
+        if len(doubted):  # what is called wrong must be so at other steps too
+            again = self._differences(term, at[doubted], 0.3)
+            if exact:
+                apart = np.abs(again.value - found.value[doubted]) > 4 * again.error
+                found.replace(doubted[apart], again[apart])
+            else:
+                found.weigh(doubted, again)
+        checks, tolerances = [], []
+        for source in term.analytic:
+            status, tolerance = self._status(term, at, source, found)
+            check, around = _spread(term, source, at, found, status, tolerance, exact)
+            checks.append(check)
+            tolerances.append(around)
+        return checks, tolerances
+
+    def _status(
+        self, term: Term, at: NDArray[np.intp], source: str, found: Measured
+    ) -> tuple[NDArray[np.int8], Array]:
+        """What is found of the numbers `at`, and by how much analytic and numeric may differ."""
+        analytic = term.analytic[source].reshape(-1).astype(np.float64)
+        largest = float(np.abs(analytic[np.isfinite(analytic)]).max(initial=0.0))
+        smallest = 1e3 * float(np.finfo(np.float32 if self.eps > 1e-8 else np.float64).tiny)
+        rounding = np.full(len(at), 200 * self.eps * largest + smallest)
+        if term.rounding is not None:
+            rounding += 32 * self.eps * term.rounding.reshape(-1)[at]
+        tolerance = 4 * found.error + rounding
+        doubtful = np.zeros(len(at), bool) if term.doubtful is None else term.doubtful[at]
+        nothing = 1e-6 * term.size_of_f[at] / term.scale[at]
+        status = _statuses(analytic[at], found, tolerance, self.rtol, doubtful, nothing)
+        return status, tolerance
+
+    def _measured(self, term: Term, at: NDArray[np.intp]) -> tuple[Measured, bool]:
+        if term.imaginary is None:
+            return self._differences(term, at), False
+        values, sizes = np.empty(len(at)), np.empty(len(at))
+        for some in _pieces(len(at)):
+            values[some], sizes[some] = complex_step(term.imaginary, at[some], term.scale[at[some]])
+        if not np.isfinite(values).all():
+            return self._differences(term, at), False
+        none = np.zeros(len(at))
+        return Measured(values, 100 * EPS * sizes, np.zeros(len(at), dtype=bool), none), True
+
+    def _differences(self, term: Term, at: NDArray[np.intp], first: float = 1.0) -> Measured:
+        parts = []
+        for some in _pieces(len(at)):
+            these = at[some]
+
+            def change(i: NDArray[np.intp], t: Array, these: Array = these) -> Any:
+                return term.change(these[i], t)
+
+            parts.append(measure(change, first * term.scale[these], term.noise[these], self.rtol))
+        return Measured(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("value", "error", "crossed", "jump")
+            )
+        )
+
+
+def _spread(
+    term: Term,
+    source: str,
+    at: NDArray[np.intp],
+    found: Measured,
+    status: NDArray[np.int8],
+    tolerance: Array,
+    exact: bool,
+) -> tuple[TermCheck, Array]:
+    """What was found of some numbers, as arrays of the term's shape; and their tolerances."""
+    shape = term.value.shape
+    numeric, error, around = (np.full(term.value.size, np.nan) for _ in range(3))
+    numeric[at], error[at], around[at] = found.value, found.error, tolerance
+    statuses = np.full(term.value.size, LEFT_OUT, dtype=np.int8)
+    statuses[at] = status
+    check = TermCheck(
+        term.name,
+        term.layer,
+        source,
+        term.analytic[source],
+        numeric.reshape(shape),
+        error.reshape(shape),
+        statuses.reshape(shape),
+        "complex step" if exact else "differences",
+    )
+    return check, around.reshape(shape)
+
+
+def _pieces(n: int) -> list[slice]:
+    return [slice(start, start + _AT_A_TIME) for start in range(0, n, _AT_A_TIME)]
+
+
+def _statuses(
+    g: Array,
+    found: Measured,
+    tolerance: Array,
+    rtol: float,
+    doubtful: NDArray[np.bool_],
+    nothing: Any,
+) -> NDArray[np.int8]:
+    """What is found of each number; a slope below `nothing` is as good as 0."""
+    size = np.maximum(np.abs(g), np.abs(found.value))
+    off = np.abs(g - found.value)
+    agrees = off <= tolerance + rtol * size  # false for NaN
+    # at a kink the value is the mean of two slopes, and any between them is a subgradient
+    between = off <= 0.55 * found.jump + tolerance
+    kink = ~agrees & (found.crossed | doubtful | (between & (found.jump > 0)))
+    vanishes = (g == 0) & (tolerance <= nothing)
+    small = agrees & (tolerance > 0.1 * size) & ~vanishes & (off + tolerance > 0)
+    status = np.where(agrees, RIGHT, np.where(kink & np.isfinite(g), KINK, WRONG))
+    return np.where(small, SMALL, status).astype(np.int8)

@@ -1,0 +1,197 @@
+"""What a gradient check finds of one number, one term and one direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.params import Array
+
+#: What is found of one number, as `TermCheck.status` holds it.
+RIGHT, WRONG, KINK, SMALL, LEFT_OUT = range(5)
+STATUS = ("right", "wrong", "at a kink", "too small", "not checked")
+#: Whose gradients there are.
+SOURCES = {"reference": "dr.backward", "native": "the compiled engine"}
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """One number of a gradient.
+
+    Attributes
+    ----------
+    term : str
+        "weights", "biases", "inputs", or the name of a block.
+    layer : int or None
+        Counted 1..L.
+    index : tuple of int
+        Within the term's array, from 0.
+    analytic, numeric : float
+    uncertainty : float
+        How far `numeric` may be off, as it was estimated.
+    status : {"right", "wrong", "at a kink", "too small"}
+    source : str
+        Whose gradient: "reference" (`dr.backward`) or "native"; "" for a function of your own.
+    """
+
+    term: str
+    layer: int | None
+    index: tuple[int, ...]
+    analytic: float
+    numeric: float
+    uncertainty: float
+    status: str
+    source: str = ""
+
+    @property
+    def relative_error(self) -> float:
+        """|analytic - numeric| over the larger of both."""
+        return float(relative_errors(np.array(self.analytic), np.array(self.numeric)))
+
+    @property
+    def where(self) -> str:
+        """In words, such as "weights of layer 2 [0, 3]"."""
+        layer = "" if self.layer is None else f" of layer {self.layer}"
+        return f"{self.term}{layer} {list(self.index)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "term": self.term,
+            "layer": self.layer,
+            "index": list(self.index),
+            "analytic": self.analytic,
+            "numeric": self.numeric,
+            "uncertainty": self.uncertainty,
+            "relative_error": self.relative_error,
+            "status": self.status,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class TermCheck:
+    """The numbers of one term.
+
+    Attributes
+    ----------
+    name, layer, source : see `Coordinate`
+    analytic, numeric, uncertainty : arrays of the term's shape
+        NaN where nothing was measured.
+    status : int array
+        Places in `STATUS`: 0 right, 1 wrong, 2 at a kink, 3 too small to measure, 4 not checked.
+    method : "complex step" or "differences"
+    """
+
+    name: str
+    layer: int | None
+    source: str
+    analytic: Array
+    numeric: Array
+    uncertainty: Array
+    status: NDArray[np.int8]
+    method: str
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return self.name if self.layer is None else f"{self.name} of layer {self.layer}"
+
+    def count(self, status: int) -> int:
+        """How many numbers have a status."""
+        return int((self.status == status).sum())
+
+    @property
+    def checked(self) -> int:
+        """How many numbers were looked at."""
+        return self.status.size - self.count(LEFT_OUT)
+
+    @property
+    def worst(self) -> Coordinate | None:
+        """The wrong number (if there is none, the right one) with the largest relative error."""
+        among = self.status == (WRONG if self.count(WRONG) else RIGHT)
+        if not among.any():
+            return None
+        errors = np.where(among, relative_errors(self.analytic, self.numeric), -1.0)
+        # of errors that are all the same, such as those of a factor, the one that shows most
+        close = errors >= errors.max() * (1 - 1e-6)
+        off = np.where(close, np.nan_to_num(np.abs(self.analytic - self.numeric), nan=np.inf), -1.0)
+        return self.at(np.unravel_index(int(np.argmax(off)), off.shape))
+
+    def at(self, index: Sequence[Any]) -> Coordinate:
+        """One number."""
+        place = tuple(int(i) for i in index)
+        return Coordinate(
+            self.name,
+            self.layer,
+            place,
+            float(self.analytic[place]),
+            float(self.numeric[place]),
+            float(self.uncertainty[place]),
+            STATUS[int(self.status[place])],
+            self.source,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "term": self.name,
+            "layer": self.layer,
+            "source": self.source,
+            "shape": list(self.status.shape),
+            "checked": self.checked,
+            "right": self.count(RIGHT),
+            "wrong": self.count(WRONG),
+            "at_a_kink": self.count(KINK),
+            "too_small": self.count(SMALL),
+            "method": self.method,
+            "worst": None if self.worst is None else self.worst.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Direction:
+    """The slope of the error along one random direction.
+
+    Attributes
+    ----------
+    over : str
+        Which numbers moved.
+    analytic, numeric, uncertainty, status, source : see `Coordinate`
+    """
+
+    over: str
+    source: str
+    analytic: float
+    numeric: float
+    uncertainty: float
+    status: str
+
+    @property
+    def relative_error(self) -> float:
+        """|analytic - numeric| over the larger of both."""
+        return float(relative_errors(np.array(self.analytic), np.array(self.numeric)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "over": self.over,
+            "source": self.source,
+            "analytic": self.analytic,
+            "numeric": self.numeric,
+            "uncertainty": self.uncertainty,
+            "relative_error": self.relative_error,
+            "status": self.status,
+        }
+
+
+def relative_errors(analytic: Array, numeric: Array) -> Array:
+    """|a - b| / max(|a|, |b|), 0 where both are 0, infinite where one is not a number."""
+    difference, size = np.abs(analytic - numeric), np.maximum(np.abs(analytic), np.abs(numeric))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(difference == 0, 0.0, difference / size)
+    return np.where(np.isnan(error), np.inf, error)
