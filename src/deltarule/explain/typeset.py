@@ -17,6 +17,7 @@ _NAMES = {
     "phi": "\N{GREEK SMALL LETTER PHI}",
     "sum": "\N{GREEK CAPITAL LETTER SIGMA}",
 }
+_LATEX = {"*": r" \, ", "&lt;-": r"\leftarrow", ".*": r"\odot"}
 _SYMBOL = re.compile(
     r"\bd(?P<of>[JCE])/d(?=[A-Za-z])|(?P<number>\d[\d.]*)(?:e(?P<exponent>-?\d+))?"
     r"|(?P<letter>[A-Za-z]+)(?:_(?P<sub>\w+(?:,\w+)*))?(?:\^(?P<sup>\w+|\(\w+\)))?(?P<prime>'*)"
@@ -64,18 +65,14 @@ def latex(formula: str) -> str:
             return _latex_symbol(part)
         if part["power"]:
             return f"^{{{part['power']}}}"
-        if part["arrow"]:
-            return r"\leftarrow"
-        if part["hadamard"]:
-            return r"\odot"
-        return r" \, " if found[0] == "*" else found[0]
+        return _LATEX.get(found[0], found[0])
 
     return _SYMBOL.sub(typeset, formula.replace("<-", "&lt;-"))
 
 
 def _latex_symbol(part: dict[str, str | None]) -> str:
     letter, sub, sup = part["letter"] or "", part["sub"], part["sup"]
-    if letter in _GREEK or letter == "sum":
+    if letter in _NAMES:
         text = f"\\{letter}"
     else:
         text = letter if len(letter) == 1 else rf"\mathrm{{{letter}}}"
