@@ -142,29 +142,30 @@ class NotationTable:
 
     def to_latex(self, *, standalone: bool = False) -> str:
         """Tables in LaTeX: the symbols, then each equation. With `standalone` a whole document."""
-        columns = list(COLUMNS)
-        parts = [rf"\begin{{tabular}}{{l{'l' * len(columns)}}}"]
+        parts = [rf"\begin{{tabular}}{{l{'l' * len(COLUMNS)}}}"]
         parts.append(" & ".join(["", *COLUMNS.values()]) + r" \\ \hline")
         for row in self.rows:
             if row.kind != "equation":
-                cells = [_latex_cell(row, one) for one in columns]
+                cells = [_latex_cell(row, one) for one in COLUMNS]
                 parts.append(" & ".join([_escaped(row.quantity), *cells]) + r" \\")
-        parts += [r"\end{tabular}", "", r"\begin{tabular}{lll}"]
+        parts.append(r"\end{tabular}")
         for row in self.rows:
-            if row.kind == "equation":
-                for i, one in enumerate(columns):
-                    name = "" if i else _escaped(row.quantity)
-                    parts.append(f"{name} & {COLUMNS[one]} & {_latex_cell(row, one)}" + r" \\")
-                parts[-1] += r" \hline"
-        text = "\n".join([*parts, r"\end{tabular}"])
+            if row.kind == "equation":  # each a table of its own, so that pages may break
+                parts += ["", rf"\medskip\noindent\textbf{{{_escaped(row.quantity)}}}\par\noindent"]
+                parts.append(r"\begin{tabular}{ll}")
+                for one, name in COLUMNS.items():
+                    parts.append(f"{name} & {_latex_cell(row, one)}" + r" \\")
+                parts.append(r"\end{tabular}\par")
+        text = "\n".join(parts)
         if not standalone:
             return text
         return "\n".join(
             [
                 r"\documentclass{article}",
-                r"\usepackage[a4paper,landscape,margin=1cm]{geometry}",
+                r"\usepackage[a4paper,margin=1cm]{geometry}",
+                r"\renewcommand{\arraystretch}{1.4}",
                 r"\begin{document}\scriptsize\noindent",
-                text.replace("\\end{tabular}\n\n", "\\end{tabular}\n\n\\newpage\\noindent\n"),
+                text,
                 r"\end{document}",
             ]
         )
