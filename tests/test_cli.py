@@ -315,7 +315,7 @@ def test_version_and_no_arguments() -> None:
     result = run()
     assert result.exit_code == 2
     assert "Usage: deltarule" in result.output
-    assert "Did you mean 'train'?" in run("trian").output
+    assert "Did you mean 'evaluate'?" in run("evaluat").output
     assert run("train", "iris").exit_code == 2
 
 

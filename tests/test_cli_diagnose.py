@@ -152,3 +152,11 @@ def test_refusals() -> None:
     assert "l2 must be a finite number >= 0" in fails("diagnose", "mazur", "--l2", "-1")
     assert "must end in .png" in fails("diagnose", "mazur", "--plot", "a.txt")
     assert "overwritten" in fails("diagnose", "net.json", "numbers.csv", "--plot", "numbers.csv")
+
+
+def test_what_is_unusual_in_the_table_is_noted() -> None:
+    train_table("t.csv", "q", hidden=(6,), epochs=1).model.save("m.safetensors")
+    frame = pl.read_csv("t.csv")
+    frame.with_columns(pl.lit("perhaps").alias("y")).write_csv("other.csv")
+    result = ok("diagnose", "m.safetensors", "other.csv", "--no-advice")
+    assert "note: column 'y': 120 values not seen in training" in result.stderr

@@ -179,3 +179,23 @@ def test_options_and_order_are_checked() -> None:
     with pytest.raises(dr.SpecError, match="nothing to plot before a training"):
         Diagnose().plot()
     assert Diagnose().to_text().splitlines()[1:] == []
+
+
+def test_rows_that_all_weigh_nothing_are_looked_at_as_they_are() -> None:
+    callback = Diagnose(rows=1)
+    weight = np.ones(400)
+    weight[np.random.default_rng(0).choice(400, 1, replace=False)] = 0  # the row that is drawn
+    net, _ = trained(callback, 1, sample_weight=weight)
+    row = callback.records[-1].rows
+    assert weight[row] == 0
+    assert callback.records[-1].loss == pytest.approx(dr.backward(net, X[row], Y[row]).loss)
+
+
+def test_sparse_inputs() -> None:
+    from scipy.sparse import csr_array
+
+    callback, dense = Diagnose(), Diagnose()
+    for one, inputs in ((callback, csr_array(X)), (dense, X)):
+        net = dr.Network([5, 8, 1], rng=0)
+        dr.train(net, inputs, Y, epochs=2, callbacks=[one], engine="reference", validation=None)
+    assert callback.records[-1].loss == pytest.approx(dense.records[-1].loss, rel=1e-9)

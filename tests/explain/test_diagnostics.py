@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -321,6 +322,14 @@ def test_planted_saturated_units(name: str, z: float) -> None:
     assert d.layers[0].small_slopes == pytest.approx(small.mean())
 
 
+def test_rows_that_do_not_differ_say_nothing_about_dead_units() -> None:
+    net = dr.Network([2, 3, 1], "tanh", rng=0)
+    d = measured(net, np.ones((5, 2)), np.arange(5.0))
+    assert [one.dead for one in d.layers] == [(), ()]
+    assert [one.over_rows for one in d.layers] == [None, None]
+    assert codes(d) == []
+
+
 def test_a_saturated_layer_is_told() -> None:
     rng = np.random.default_rng(0)
     net = dr.Network([3, 20, 1], "tanh", rng=0)
@@ -510,3 +519,46 @@ def test_a_picture(tmp_path: Any) -> None:
     deltas = figure.axes[0].lines[0]
     assert list(deltas.get_ydata()) == [one.delta_rms for one in d.layers]
     assert [axis.get_title() for axis in figure.axes] == ["backward", "activations", "shares"]
+
+
+def test_the_picture_of_the_l2_term() -> None:
+    net, X, Y = deep("tanh", L=3)
+    d = measured(net, X, Y, l2=0.1)
+    lines = {line.get_label(): list(line.get_ydata()) for line in d.plot().axes[0].lines}
+    assert lines["norm of the L2 term"] == [one.l2_gradient_norm for one in d.layers]
+
+
+def test_a_picture_needs_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    d = diagnose("mazur")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(dr.DeltaruleError, match=r"pip install 'deltarule\[plot\]'"):
+        d.plot()
+
+
+def test_a_generator_gives_rows_and_seed() -> None:
+    net, X, Y = deep("sigmoid", L=12)
+    first, again = (diagnose(net, X, Y, rng=np.random.default_rng(4), rows=20) for _ in range(2))
+    assert first.to_dict() == again.to_dict()
+    other = diagnose(net, X, Y, rng=np.random.default_rng(5), rows=20)
+    assert first.seed != other.seed
+    assert "vanishes" in repr(first)
+    assert repr(diagnose("mazur")).endswith("1 rows: nothing found)")
+
+
+def test_rows_without_weight_are_refused() -> None:
+    weight = np.zeros(500)
+    weight[0] = 1
+    net = dr.Network([1, 1], rng=0)
+    with pytest.raises(dr.DataError, match="0 for every row that was drawn: pass rows=None"):
+        measured(net, np.ones((500, 1)), np.ones(500), sample_weight=weight, rows=3)
+
+
+def test_a_wide_layer_and_one_of_nothing_but_zeros() -> None:
+    """Products large enough for several threads; a power iteration that finds nothing."""
+    net = dr.Network([1000, 1200, 1], "tanh", rng=0)
+    net.weights[0][:] = 0
+    X = np.random.default_rng(0).normal(size=(900, 1000))
+    d = measured(net, X, X[:, 0], rows=None)
+    assert d.layers[0].jacobian is not None
+    assert d.layers[0].jacobian.largest == 0
+    assert d.layers[0].dead == tuple(range(1200))

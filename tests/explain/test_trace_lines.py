@@ -50,11 +50,17 @@ def traces(draw: st.DrawFn) -> Trace:
 
 
 @settings(max_examples=400)
-@given(traces(), st.sampled_from(sorted(NOTATIONS)), st.sampled_from([None, 3, 4, 6, 10]))
+@given(
+    traces(),
+    st.sampled_from(sorted(NOTATIONS)),
+    st.sampled_from([None, 3, 4, 6, 10]),
+    st.sampled_from([None, None, 1, 2]),
+)
 def test_every_printed_line_gives_its_result(
-    done: Trace, notation: str, digits: int | None
+    done: Trace, notation: str, digits: int | None, max_terms: int | None
 ) -> None:
-    printed = lines(done.to_text(notation=notation, digits=digits, **ALL))
+    shown = {"notation": notation, "digits": digits, "max_terms": max_terms}
+    printed = lines(done.to_text(**shown, max_lines=None))
     assert len(printed) == expected_lines(done, notation)
     for line in printed:
         if largest(line) > 600:  # exp in a hidden layer, a step of too large a learning rate

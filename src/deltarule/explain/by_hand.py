@@ -249,9 +249,12 @@ def _cross_entropy(n: Figures, o: Array, y: float, j: int, z: Array | None) -> s
     if z is None:
         log = _log(n, o[j], 1 - float(o[j]), _log_of(o[j]))
     else:
-        exact = z[j] - z.max() - float(np.log(np.exp(z - z.max()).sum()))
-        log = _log(n, o[j], float(np.delete(o, j).sum()), exact)
+        log = _log(n, o[j], float(np.delete(o, j).sum()), _log_softmax(z, j))
     return f"-{log}" if y == 1 else f"-{n(y)}*{log}"
+
+
+def _log_softmax(z: Array, j: int) -> float:
+    return float(z[j] - z.max() - np.log(np.exp(z - z.max()).sum()))
 
 
 def _huber(n: Figures, o: float, y: float, d: float) -> str:
@@ -326,6 +329,19 @@ def loss_terms(
             write = _huber if _kind(loss) == "huber" else _quantile
             terms.append(write(n, *pair, _parameter(loss)))
     return terms
+
+
+def loss_of_outputs(loss: Loss, o: Array, y: Array, z: Array | None, outputs: Array) -> float:
+    """The part of J that is the sum over these outputs; z as in `loss_terms`."""
+    if z is None or loss.fused_J is None:
+        return float(loss.J(o[None, outputs], y[None, outputs])[0])
+    if _kind(loss) != "cross_entropy":
+        return float(loss.fused_J(z[None, outputs], y[None, outputs])[0])
+    total = 0.0
+    for j in outputs:
+        group = group_of(loss, j, len(y))
+        total -= float(y[j]) * _log_softmax(z[group], j - group.start)
+    return total
 
 
 def _tuple(n: Figures, values: Array) -> str:

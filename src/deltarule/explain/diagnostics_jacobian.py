@@ -93,7 +93,7 @@ def _matrix(W: Array, f: Activation, z: Array) -> Array:
 
 def _largest(A: Array, rng: np.random.Generator) -> float:
     """The largest singular value, from below, by power iteration on A^T A."""
-    v = rng.standard_normal(A.shape[1])
+    v: Array = rng.standard_normal((A.shape[1],))
     for _ in range(_ITERATIONS):
         v = A.T @ (A @ v)
         size = float(np.linalg.norm(v))

@@ -83,7 +83,7 @@ class LayerDiagnosis:
         Root mean square of a_l over that of a_{l-1}.
     over_rows : float or None
         Root mean square over the units of the deviation over the rows: what is left of the
-        differences between rows. None for one row.
+        differences between rows. None for rows that do not differ.
     saturated : tuple of int, or None
         Units (from 0) whose slope is below 1 % of the activation's largest slope on more than half
         of the rows; on all rows where the slope gets small on one side only (relu, elu, ...: there
@@ -92,8 +92,8 @@ class LayerDiagnosis:
     small_slopes : float or None
         The share of entries (rows x units) with a slope that small.
     dead : tuple of int
-        Units whose slope is 0 on all rows, or whose output is the same on all rows (of two or
-        more; the same to 64 units of rounding).
+        Units whose slope is 0 on all rows, or whose output is the same on rows that differ (to 64
+        units of rounding).
     constant : tuple of int
         Those of `dead` whose slope is not 0.
     float32 : Float32 or None
@@ -270,7 +270,8 @@ def _layer(
             saturated = _indices(of_rows > 0.5 if both_sides else of_rows == 1)
             small = float(is_small.mean())
     constant = np.zeros_like(zero_slope)
-    if len(a) > 1:
+    differ = bool((p.a[0] != p.a[0][0]).any())
+    if differ:
         constant = np.ptp(a, axis=0) <= _ROUNDING * np.finfo(a.dtype).eps * np.abs(a).max(axis=0)
     return LayerDiagnosis(
         layer=l + 1,
@@ -287,7 +288,7 @@ def _layer(
         activation_mean=float(a.mean()),
         activation_std=float(a.std()),
         activation_ratio=_ratio(rms(a), rms(p.a[l])),
-        over_rows=None if len(a) < 2 else rms(a.std(axis=0)),
+        over_rows=rms(a.std(axis=0)) if differ else None,
         saturated=saturated,
         small_slopes=small,
         dead=_indices(zero_slope | constant),
@@ -357,12 +358,12 @@ def _float32(double: _Pass, single: _Pass, lost: NDArray[np.bool_], l: int) -> F
 
 
 def _subnormal(x: Array) -> NDArray[np.bool_]:
-    return (x != 0) & (np.abs(x) < _TINY)
+    return np.asarray((x != 0) & (np.abs(x) < _TINY))
 
 
 def _share(part: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:
     """The share of the entries of `of` that are in `part` as well; 0 of none."""
-    return float(np.count_nonzero(part & of) / max(np.count_nonzero(of), 1))
+    return int((part & of).sum()) / max(int(of.sum()), 1)
 
 
 # -- NaN and infinity ------------------------------------------------------------------------------

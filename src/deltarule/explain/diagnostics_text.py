@@ -98,7 +98,7 @@ def _tables(d: Diagnosis, shown: list[LayerDiagnosis]) -> list[str]:
         cells = [str(one.layer), *map(number, row)]
         if singles:
             f = one.float32
-            cells += [percent(f and f.delta_lost), percent(f and f.delta_subnormal)]
+            cells += map(percent, (f.delta_lost, f.delta_subnormal) if f else (None, None))
         lower.append(cells)
         saturated = None if one.saturated is None else len(one.saturated) / one.units
         cells = [str(one.layer), one.activation, str(one.units)]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deltarule.explain.trace import Trace, TracedPass, TracedStep
-from deltarule.explain.trace_lines import Group, Lines
+from deltarule.explain.trace import Trace
+from deltarule.explain.trace_lines import Lines
 from deltarule.explain.trace_text import layer_name
 from deltarule.explain.trace_write import Line
 from deltarule.explain.typeset import MINUS
@@ -176,136 +176,115 @@ class Picture:
             yield f'<text class="more" x="{self.gap:g}" y="{y:g}">&#8230;</text>'
             yield f'<text class="more" x="{self.gap:g}" y="{y + 18:g}">{hidden}</text>'
 
-    # -- numbers ------------------------------------------------------------------------------
-
     def views(self) -> list[dict[str, Any]]:
         """For each step, and for the pass after the last one: numbers and lines of everything."""
-        found = []
-        for step in self.steps:
-            found.append(self._view(f"Step {step}", step, after=False))
-        found.append(self._view("After the update", self.steps[-1], after=True))
-        return found
+        shown = [(f"Step {step}", step, False) for step in self.steps]
+        shown.append(("After the update", self.steps[-1], True))
+        return [
+            {"label": label, "after": after} | _View(self.lines, step, after, self.layers).of(self)
+            for label, step, after in shown
+        ]
 
-    def _view(self, label: str, number: int, after: bool) -> dict[str, Any]:
-        step = self.trace.steps[number - 1]
-        done = step.after if after else step.before
-        groups = {
+
+class _View:
+    """The numbers of one step, or of the pass after it, as the page's script takes them.
+
+    a, d, w, g: value, delta, weight, gradient as short text, with s: how strongly it is drawn;
+    f, b: the lines [formula, calculation] that are shown forward and backward; y: target; n: name.
+    """
+
+    def __init__(self, lines: Lines, number: int, after: bool, layers: Sequence[int]) -> None:
+        self.lines, self.trace, self.after = lines, lines.trace, after
+        self.step = self.trace.steps[number - 1]
+        self.done = self.step.after if after else self.step.before
+        self.groups = {
             (group.phase, group.quantity, group.layer, group.sample): group
-            for group in self.lines.groups(number, self.layers, self.samples)
+            for group in lines.groups(number, layers)
             if (group.phase == "after") == after
         }
-        largest_a, largest_d = _largest(done.a), _largest([*step.delta, step.input_gradients])
-        return {
-            "label": label,
-            "after": after,
-            "samples": [
-                {
-                    "loss": self._loss(done, s),
-                    "units": {
-                        spot.name: self._unit(
-                            groups, step, done, spot, s, after, largest_a, largest_d
-                        )
-                        for spot in self.spots
-                    },
-                }
-                for s in self.samples
-            ],
-            "wires": self._wires(groups, step, done, after),
+        self.largest = {
+            "a": _largest(self.done.a),
+            "d": _largest([*self.step.delta, self.step.input_gradients]),
+            "w": _largest(self.done.weights),
+            "g": _largest(self.step.weight_gradients),
         }
 
-    def _loss(self, done: TracedPass, s: int) -> str:
+    def of(self, picture: Picture) -> dict[str, Any]:
+        """All that is drawn."""
+        return {
+            "samples": [
+                {
+                    "loss": self.loss(s),
+                    "units": {spot.name: self.unit(spot, s) for spot in picture.spots},
+                }
+                for s in picture.samples
+            ],
+            "wires": {wire.name: self.wire(wire) for wire in picture.wires},
+        }
+
+    def loss(self, s: int) -> str:
+        """C, and J of the sample."""
         n, symbols = self.lines.write.n, self.lines.symbols
-        text = f"{symbols.C} = {n(done.loss)}"
+        text = f"{symbols.C} = {n(self.done.loss)}"
         if len(self.trace.X) > 1:
-            text += f", sample {s}: {symbols.J} = {n(done.sample_losses[s - 1])}"
+            text += f", sample {s}: {symbols.J} = {n(self.done.sample_losses[s - 1])}"
         return text
 
-    def _unit(
-        self,
-        groups: dict[tuple[str, str, int, int | None], Group],
-        step: TracedStep,
-        done: TracedPass,
-        spot: Spot,
-        s: int,
-        after: bool,
-        largest_a: float,
-        largest_d: float,
-    ) -> dict[str, Any]:
+    def unit(self, spot: Spot, s: int) -> dict[str, Any]:
+        """One unit for a sample."""
         l, j = spot.l, spot.j
-        delta = step.input_gradients if l == 0 else step.delta[l - 1]
-        phase = "after" if after else "forward"
-        forward = [("z", phase, s), ("a", phase, s)]
-        backward = [
+        value, phase = float(self.done.a[l][s - 1, j]), "after" if self.after else "forward"
+        result = self._number("a", value)
+        result["f"] = self._lines(l, (j,), ("z", phase, s), ("a", phase, s))
+        if l == 0:
+            result["f"] = [self._given(self.lines.symbols.a(0, j + 1), value)]
+        if l == len(self.trace.net.activations):
+            target = _short(self.trace.Y[s - 1, j])
+            result["y"] = f"{self.lines.notation.y.letter} {target}"
+        if self.after:
+            return result
+        if l == 0:
+            result |= self._number("d", float(self.step.input_gradients[s - 1, j]))
+        else:
+            delta = self.lines.notation.sign * self.step.delta[l - 1][s - 1, j]
+            result |= self._number("d", float(delta))
+        result["b"] = self._lines(
+            l,
+            (j,),
             ("activation_gradients", "gradients" if l == 0 else "backward", s),
             ("delta", "backward", s),
             ("bias_gradients", "gradients", None),
             ("new_biases", "update", None),
-        ]
-        lines = [
-            [
-                self._line(groups[phase, quantity, l, sample], j)
-                for quantity, phase, sample in wanted
-                if (phase, quantity, l, sample) in groups
-            ]
-            for wanted in (forward, [] if after else backward)
-        ]
-        if l == 0:
-            value = float(done.a[0][s - 1, j])
-            lines[0] = [self._given(self.lines.symbols.a(0, j + 1), value)]
-        result = {
-            "a": _short(done.a[l][s - 1, j]),
-            "as": _share(done.a[l][s - 1, j], largest_a),
-            "f": lines[0],
-        }
-        if not after:
-            sign = self.lines.notation.sign if l else 1
-            result |= {
-                "d": _short(sign * delta[s - 1, j]),
-                "ds": _share(sign * delta[s - 1, j], largest_d),
-                "b": lines[1],
-            }
-        if l == len(self.trace.net.activations):
-            target = _short(self.trace.Y[s - 1, j])
-            result["y"] = f"{self.lines.notation.y.letter} {target}"
+        )
         return result
 
-    def _wires(
-        self,
-        groups: dict[tuple[str, str, int, int | None], Group],
-        step: TracedStep,
-        done: TracedPass,
-        after: bool,
-    ) -> dict[str, Any]:
-        largest_w, largest_g = _largest(done.weights), _largest(step.weight_gradients)
-        found = {}
-        for wire in self.wires:
-            l, at = wire.end.l, (wire.start.j, wire.end.j)
-            w, g = float(done.weights[l - 1][at]), step.weight_gradients[l - 1][at]
-            name = self.lines.symbols.W(l, at[0] + 1, at[1] + 1)
-            one = {
-                "n": typeset(name),
-                "w": _short(w),
-                "ws": _share(w, largest_w),
-                "f": [self._given(name, w)],
-            }
-            if not after:
-                one |= {
-                    "g": _short(g),
-                    "gs": _share(g, largest_g),
-                    "b": [
-                        self._line(groups[phase, quantity, l, None], *at)
-                        for quantity, phase in (
-                            ("weight_gradients", "gradients"),
-                            ("new_weights", "update"),
-                        )
-                    ],
-                }
-            found[wire.name] = one
-        return found
+    def wire(self, wire: Wire) -> dict[str, Any]:
+        """One edge."""
+        l, at = wire.end.l, (wire.start.j, wire.end.j)
+        w = float(self.done.weights[l - 1][at])
+        name = self.lines.symbols.W(l, at[0] + 1, at[1] + 1)
+        result = self._number("w", w) | {"n": typeset(name), "f": [self._given(name, w)]}
+        if self.after:
+            return result
+        result |= self._number("g", float(self.step.weight_gradients[l - 1][at]))
+        of = ("weight_gradients", "gradients", None), ("new_weights", "update", None)
+        result["b"] = self._lines(l, at, *of)
+        return result
 
-    def _line(self, group: Group, *at: int) -> list[str]:
-        (line,) = group.lines(np.array([at]))
-        return [typeset(group.formula), " ".join(calculation(self.lines, line))]
+    def _number(self, kind: str, value: float) -> dict[str, Any]:
+        return {kind: _short(value), f"{kind}s": _share(value, self.largest[kind])}
+
+    def _lines(
+        self, l: int, at: tuple[int, ...], *wanted: tuple[str, str, int | None]
+    ) -> list[list[str]]:
+        """The lines of quantities in a phase for a sample, as far as there are such."""
+        found = []
+        for quantity, phase, sample in wanted:
+            group = self.groups.get((phase, quantity, l, sample))
+            if group is not None:
+                (line,) = group.lines(np.array([at]))
+                found.append([typeset(group.formula), " ".join(calculation(self.lines, line))])
+        return found
 
     def _given(self, name: str, value: float) -> list[str]:
         """A number that is not calculated."""

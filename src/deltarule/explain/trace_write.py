@@ -90,7 +90,7 @@ class Writer:
         shown, rest = self._cut(by_hand.outputs_that_count(loss, y))
         terms = by_hand.loss_terms(self.n, loss, o, y, z, shown, self.notation.target_first)
         if len(rest):
-            value = loss.J(o[None, rest], y[None, rest])[0]
+            value = by_hand.loss_of_outputs(loss, o, y, z, rest)
             terms.append(f"{self.n.factor(value)} ({len(rest)} more)")
         return Line(name + which, join_terms(terms), done.sample_losses[s])
 
