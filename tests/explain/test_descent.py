@@ -82,13 +82,15 @@ def test_measured_changes_are_those_of_the_network_after_the_step() -> None:  # 
 
 
 def test_small_changes_are_measured_beyond_the_digits_of_the_error() -> None:
-    """A change of 1e-12 of C keeps digits, as samples are subtracted before they are summed."""
-    net, X, Y = problem([3, 4, 2], n=200)
-    found = dr.descent_check(net, X, Y, [1e-12])
-    (one,) = found.steps
-    assert one.measured == pytest.approx(one.predicted, rel=0.02)
-    assert one.rounding < 1e-14
-    assert not one.trusted
+    """Samples are subtracted before they are summed: one that no step changes costs no digits."""
+    net, X, Y = problem([3, 4, 2], bias=False)
+    X[0], Y[0] = 0, 1e6  # its output is 0 whatever the weights, its loss 1e12
+    (one,) = dr.descent_check(net, X, Y, [1e-4]).steps
+    assert one.measured == pytest.approx(one.predicted, rel=0.01)
+    (tiny,) = dr.descent_check(*problem([3, 4, 2], n=200), [1e-12]).steps
+    assert tiny.measured == pytest.approx(tiny.predicted, rel=0.02)
+    assert tiny.rounding < 1e-14
+    assert not tiny.trusted
 
 
 def test_rounding_is_told_from_a_rise() -> None:

@@ -439,6 +439,9 @@ def test_what_each_document_calls_it() -> None:  # A1 A2 B1 B3 C2 C4 D1 D4
     assert table["a"].cells["column"] == "O_j^(3)"
     assert table["y"].cells["index"] == "t_j"
     assert table["delta_name"].cells["index"] == "error term"
+    assert table["loss"].cells["row"] == "C = 1/2*(y - a_4)^2"
+    assert table["loss"].cells["index"] == "E = 1/2*sum_j (t_j - y_3j)^2"
+    assert table["loss"].cells["column"] == "J = 1/2*sum_j (O_j^(4) - y_j)^2"
     assert " + " not in table["net_input"].cells["column"] + table["net_input"].cells["index"]
 
 
