@@ -44,10 +44,13 @@ if TYPE_CHECKING:
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
     from deltarule.explain.derivation import Derivation, derive
+    from deltarule.explain.descent import descent_check
     from deltarule.explain.diagnostics import diagnose
     from deltarule.explain.gradcheck import check_gradients, check_objective
     from deltarule.explain.implementation import check_implementation
     from deltarule.explain.mistake import Mistake
+    from deltarule.explain.notation_table import notation_table
+    from deltarule.explain.product_counts import count_products
     from deltarule.explain.report import Report
     from deltarule.explain.trace import trace
     from deltarule.explain.worksheet import check_worksheet
@@ -100,7 +103,9 @@ __all__ = [
     "check_implementation",
     "check_objective",
     "check_worksheet",
+    "count_products",
     "derive",
+    "descent_check",
     "diagnose",
     "fold_biases",
     "forward",
@@ -109,6 +114,7 @@ __all__ = [
     "get_num_threads",
     "learning_curve",
     "load",
+    "notation_table",
     "per_sample_gradients",
     "save",
     "set_num_threads",
@@ -128,14 +134,17 @@ _LAZY = {  # where a name that needs slow imports is defined
     "Report": "deltarule.explain.report",
     "TableModel": "deltarule.table_model",
     "check_gradients": "deltarule.explain.gradcheck",
-    "check_objective": "deltarule.explain.gradcheck",
     "check_implementation": "deltarule.explain.implementation",
+    "check_objective": "deltarule.explain.gradcheck",
     "check_worksheet": "deltarule.explain.worksheet",
     "derive": "deltarule.explain.derivation",
+    "count_products": "deltarule.explain.product_counts",
+    "descent_check": "deltarule.explain.descent",
     "diagnose": "deltarule.explain.diagnostics",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
     "learning_curve": "deltarule.tuning",
+    "notation_table": "deltarule.explain.notation_table",
     "testing": "deltarule.testing",
     "trace": "deltarule.explain.trace",
     "tune": "deltarule.tuning",

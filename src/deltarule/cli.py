@@ -263,6 +263,7 @@ import deltarule.cli_derive  # noqa: E402  # as well
 import deltarule.cli_diagnose  # noqa: E402  # as well
 import deltarule.cli_export  # noqa: E402  # as well
 import deltarule.cli_grade  # noqa: E402  # as well
+import deltarule.cli_notation  # noqa: E402  # as well
 import deltarule.cli_trace  # noqa: E402  # as well
 import deltarule.cli_tune  # noqa: E402  # as well
 

@@ -1,4 +1,4 @@
-"""Plain formulas, symbols and calculations set as HTML: indices, powers, signs, Greek letters."""
+"""Plain formulas, symbols and calculations set as HTML or LaTeX: indices, powers, Greek letters."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _NAMES = {
     "phi": "\N{GREEK SMALL LETTER PHI}",
     "sum": "\N{GREEK CAPITAL LETTER SIGMA}",
 }
+_LATEX = {"*": r" \, ", "&lt;-": r"\leftarrow", ".*": r"\odot"}
 _SYMBOL = re.compile(
     r"\bd(?P<of>[JCE])/d(?=[A-Za-z])|(?P<number>\d[\d.]*)(?:e(?P<exponent>-?\d+))?"
     r"|(?P<letter>[A-Za-z]+)(?:_(?P<sub>\w+(?:,\w+)*))?(?:\^(?P<sup>\w+|\(\w+\)))?(?P<prime>'*)"
@@ -51,3 +52,29 @@ def _typeset_symbol(part: dict[str, str | None]) -> str:
         text = f"<i>{text}</i>"
     text += "\N{PRIME}" * len(part["prime"] or "") + (f"<sub>{sub}</sub>" if sub else "")
     return text + (f"<sup>{sup}</sup>" if sup else "")
+
+
+def latex(formula: str) -> str:
+    """A plain formula or symbol as LaTeX for math mode, without dollar signs."""
+
+    def typeset(found: re.Match[str]) -> str:
+        part = found.groupdict()
+        if part["of"]:
+            return rf"\partial {part['of']}/\partial "
+        if part["letter"]:
+            return _latex_symbol(part)
+        if part["power"]:
+            return f"^{{{part['power']}}}"
+        return _LATEX.get(found[0], found[0])
+
+    return _SYMBOL.sub(typeset, formula.replace("<-", "&lt;-"))
+
+
+def _latex_symbol(part: dict[str, str | None]) -> str:
+    letter, sub, sup = part["letter"] or "", part["sub"], part["sup"]
+    if letter in _NAMES:
+        text = f"\\{letter}"
+    else:
+        text = letter if len(letter) == 1 else rf"\mathrm{{{letter}}}"
+    text += "'" * len(part["prime"] or "") + (f"_{{{sub}}}" if sub else "")
+    return text + (f"^{{{sup}}}" if sup else "")

@@ -16,12 +16,12 @@ from scipy import stats
 
 from deltarule import options
 from deltarule.errors import DataError, DivergenceError, SpecError
+from deltarule.figures import new_figure, save_figure
 from deltarule.table_model import enough_epochs
 from deltarule.tabular import TargetColumn, split_rows
 from deltarule.tuning.fitting import Cut, Fold, Rows, score_rows
 from deltarule.tuning.problem import TaskName, read_target, require_seed, split_folds
 from deltarule.tuning.progress import new_bar
-from deltarule.tuning.result import new_figure, save_figure
 from deltarule.tuning.scoring import Scorer
 from deltarule.tuning.space import Parameters, complete
 

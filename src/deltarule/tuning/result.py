@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deltarule.errors import DeltaruleError
-from deltarule.files import write_atomically
+from deltarule.figures import new_figure, save_figure
 from deltarule.table_model import TableModel
 from deltarule.tabular import Split
 from deltarule.tuning.importance import Importance, measure
@@ -121,23 +119,3 @@ class Tuning:
             f"Tuning({len(self.trials)} trainings, {self.scoring} {self.best.score:.4g} in trial "
             f"{self.best.number}: {self.best}, stopped: {self.stopped})"
         )
-
-
-def new_figure(what: str) -> tuple[Any, Any]:
-    """A matplotlib Figure and its axes. DeltaruleError without the extra "plot"."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        message = f"{what} needs matplotlib: pip install 'deltarule[plot]'"
-        raise DeltaruleError(message) from None
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axis = figure.subplots()
-    axis.grid(alpha=0.3)
-    return figure, axis
-
-
-def save_figure(figure: Any, path: str | Path) -> None:
-    """Write a figure, whole or not at all; its kind is the ending's. Raises OutputError."""
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=120, format=Path(path).suffix[1:] or "png")
-    write_atomically(path, picture.getvalue())

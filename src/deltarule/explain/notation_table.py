@@ -1,0 +1,394 @@
+"""The dictionary between the four documents' notations, ours and the code.
+
+The symbols are those of `notation.py`, of one layer of a network: so the shift of the layer
+numbers, the order of a weight's indices and the signs can be seen, not only told.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deltarule import options
+from deltarule.errors import SpecError
+from deltarule.explain import typeset
+from deltarule.explain.notation import Symbols
+from deltarule.explain.report import page
+
+#: The columns: who writes so.
+COLUMNS = {
+    "column": "A: column",
+    "row": "B: row",
+    "delta": "C: delta",
+    "index": "D: index",
+    "canonical": "ours",
+    "code": "code",
+}
+_UNBIASED = ("column", "index")  # documents whose networks have no biases
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the dictionary.
+
+    Attributes
+    ----------
+    key : str
+        What it is, as a name for programs.
+    quantity : str
+        What it is, in words.
+    cells : dict
+        By "column", "row", "delta", "index", "canonical" and "code": how it is written there.
+    kind : "words", "symbol" or "equation"
+    """
+
+    key: str
+    quantity: str
+    cells: dict[str, str]
+    kind: str
+
+
+@dataclass(frozen=True)
+class NotationTable:
+    """What `notation_table` gives: `print` it, or one of `to_markdown`, `to_html`, `to_latex`.
+
+    Attributes
+    ----------
+    layers : int
+        L of the network whose symbols are shown.
+    layer : int
+        l, the layer whose symbols are shown, counted as the code does.
+    rows : list of Row
+    """
+
+    layers: int
+    layer: int
+    rows: list[Row]
+
+    def __getitem__(self, key: str) -> Row:
+        """The row of that key."""
+        for row in self.rows:
+            if row.key == key:
+                return row
+        raise KeyError(key)
+
+    @property
+    def title(self) -> str:
+        """Which symbols these are."""
+        return (
+            f"One layer in four documents and in the code: layer {self.layer} of a network of "
+            f"{self.layers} layers"
+        )
+
+    def to_text(self) -> str:
+        """Symbols as a table, then each equation in every notation."""
+        short = [row for row in self.rows if row.kind != "equation"]
+        table = [
+            ["", *COLUMNS.values()],
+            *([row.quantity, *(row.cells[one] for one in COLUMNS)] for row in short),
+        ]
+        widths = [max(len(cells[i]) for cells in table) for i in range(len(table[0]))]
+        lines = [self.title, ""]
+        lines += [
+            "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
+            for cells in table
+        ]
+        for row in self.rows:
+            if row.kind == "equation":
+                lines += ["", row.quantity]
+                lines += [f"  {name:<10} {row.cells[one]}" for one, name in COLUMNS.items()]
+        for note in NOTES:
+            lines += ["", *textwrap.wrap(note, 80)]
+        return "\n".join(lines)
+
+    def to_markdown(self) -> str:
+        """One Markdown table."""
+
+        def line(cells: list[str]) -> str:
+            return "| " + " | ".join(cells) + " |"
+
+        lines = [line(["", *COLUMNS.values()]), line(["---"] * (len(COLUMNS) + 1))]
+        for row in self.rows:
+            shown = [
+                cell if not cell or _in_words(row, one) else f"`{cell}`"
+                for one, cell in ((one, row.cells[one].replace("|", "\\|")) for one in COLUMNS)
+            ]
+            lines.append(line([row.quantity, *shown]))
+        return "\n".join([*lines, "", *(f"- {note}" for note in NOTES)])
+
+    def to_html(self) -> str:
+        """A page of its own, with the symbols set; it loads nothing."""
+        return page(self.title, f"<h1>{html.escape(self.title)}</h1>\n{self._repr_html_()}")
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *COLUMNS.values()))
+        body = ""
+        for row in self.rows:
+            cells = ""
+            for one in COLUMNS:
+                text = row.cells[one]
+                if _in_words(row, one):
+                    shown = html.escape(text)
+                elif one == "code":
+                    shown = f"<code>{html.escape(text)}</code>" if text else ""
+                else:
+                    shown = typeset.html(text)
+                cells += f'<td style="text-align:left">{shown}</td>'
+            body += f"<tr><th>{html.escape(row.quantity)}</th>{cells}</tr>"
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in NOTES)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
+
+    def to_latex(self, *, standalone: bool = False) -> str:
+        """Tables in LaTeX: the symbols, then each equation. With `standalone` a whole document."""
+        parts = [rf"\begin{{tabular}}{{l{'l' * len(COLUMNS)}}}"]
+        parts.append(" & ".join(["", *COLUMNS.values()]) + r" \\ \hline")
+        for row in self.rows:
+            if row.kind != "equation":
+                cells = [_latex_cell(row, one) for one in COLUMNS]
+                parts.append(" & ".join([_escaped(row.quantity), *cells]) + r" \\")
+        parts.append(r"\end{tabular}")
+        for row in self.rows:
+            if row.kind == "equation":  # each a table of its own, so that pages may break
+                parts += ["", rf"\medskip\noindent\textbf{{{_escaped(row.quantity)}}}\par\noindent"]
+                parts.append(r"\begin{tabular}{ll}")
+                for one, name in COLUMNS.items():
+                    parts.append(f"{name} & {_latex_cell(row, one)}" + r" \\")
+                parts.append(r"\end{tabular}\par")
+        text = "\n".join(parts)
+        if not standalone:
+            return text
+        return "\n".join(
+            [
+                r"\documentclass{article}",
+                r"\usepackage[a4paper,margin=1cm]{geometry}",
+                r"\renewcommand{\arraystretch}{1.4}",
+                r"\begin{document}\scriptsize\noindent",
+                text,
+                r"\end{document}",
+            ]
+        )
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+NOTES = (
+    "Code: p = dr.forward(net, X), g = dr.backward(net, X, Y); s is the sample; samples, units and "
+    "lists of layers count from 0, so z_1 is p.z[0].",
+    "g.delta and g.activations are of each sample; g.weights and g.biases are of C, the mean.",
+    "D's error terms are negative: e = -delta. A writes no delta: it is dJ/dnet, the gradient of "
+    "the layer above by its net input.",
+    "A and D have no biases; b there is what one would be called.",
+    "A prime after a matrix of B transposes it, after a function it is the slope; .* multiplies "
+    "element by element.",
+)
+
+
+def notation_table(layers: int = 3, layer: int = 2) -> NotationTable:
+    """The dictionary between the notations of documents A to D, ours and the code.
+
+    Parameters
+    ----------
+    layers : int, 2 to 9, default 3
+        L of the network whose symbols are shown.
+    layer : int, 1 to L - 1, default 2
+        The layer whose symbols are shown, counted as the code does (the inputs are layer 0).
+
+    Raises
+    ------
+    SpecError
+        For other layers.
+    """
+    options.count(None, layers=layers, layer=layer)
+    if not 2 <= layers <= 9:
+        raise SpecError(f"layers must be 2 to 9, got {layers}")
+    if layer >= layers:
+        raise SpecError(
+            f"layer must be a hidden one, 1 to {layers - 1} of {layers} layers, got {layer}"
+        )
+    symbols = {name: Symbols(name, [2] * (layers + 1)) for name in COLUMNS if name != "code"}
+    rows = []
+    for key, quantity, kind, write, code in _rows(layer, layers):
+        cells = {name: write(one) for name, one in symbols.items()}
+        rows.append(Row(key, quantity, cells | {"code": code}, kind))
+    return NotationTable(layers, layer, rows)
+
+
+_SAMPLE = {
+    "column": "a column",
+    "row": "a row",
+    "delta": "unit by unit",
+    "index": "node by node",
+    "canonical": "a row",
+}
+_ERROR = {
+    "column": "sum of J",
+    "row": "one sample",
+    "delta": "mean of J",
+    "index": "one sample",
+    "canonical": "mean (or sum)",
+}
+
+
+def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str], str]]:
+    """Key, quantity, kind, how a notation writes it, and the code."""
+    k = l - 1  # of lists that begin with layer 1
+
+    def unit(s: Symbols) -> str:
+        return "" if s.notation.matrix else s.unit
+
+    def loss(s: Symbols) -> str:
+        errors = s.of_output("y - o" if s.notation.target_first else "o - y")
+        total = "" if s.notation.matrix else f"sum_{s.unit} "
+        return f"{s.J} = 1/2*{total}({errors})^2"
+
+    def delta_at_output(s: Symbols) -> str:
+        times = " .* " if s.notation.matrix else "*"
+        slope = s.f(L, s.z(L, unit(s)), slope=True)
+        return f"{s.delta(L, unit(s))} = ({s.output_error()}){times}{slope}"
+
+    def sign(s: Symbols) -> str:
+        return "-" * (s.notation.sign < 0) + s.d(s.J, s.z(l, s.unit))
+
+    def shift(s: Symbols) -> str:
+        return "1" if "m" in s.notation.a.sub + s.notation.a.sup else "0"
+
+    return [
+        ("inputs_layer", "the inputs are layer", "words", shift, "0"),
+        ("sample", "a sample is", "words", lambda s: _SAMPLE[s.notation.name], "a row"),
+        (
+            "letters",
+            "unit, one before, one after",
+            "words",
+            lambda s: f"{s.unit}, {s.source}, {s.next}",
+            "j, i, k",
+        ),
+        ("input", "input", "symbol", lambda s: s.a(0, s.source), "X[s, i]"),
+        ("z", "net input", "symbol", lambda s: s.z(l, s.unit), f"p.z[{k}][s, j]"),
+        ("a", "output of a unit", "symbol", lambda s: s.a(l, s.unit), f"p.a[{l}][s, j]"),
+        ("o", "output of the network", "symbol", lambda s: s.a(L, s.unit), "p.output[s, j]"),
+        ("f", "activation function", "symbol", lambda s: s.f(l), f"net.activations[{k}].f"),
+        (
+            "slope",
+            "its slope",
+            "symbol",
+            lambda s: s.f(l, slope=True),
+            f"net.activations[{k}].df",
+        ),
+        (
+            "W",
+            "weight",
+            "symbol",
+            lambda s: s.W(l, s.source, s.unit),
+            f"net.weights[{k}][i, j]",
+        ),
+        (
+            "order",
+            "its indices",
+            "words",
+            lambda s: "to, from" if s.notation.to_first else "from, to",
+            "from, to",
+        ),
+        ("b", "bias", "symbol", lambda s: s.b(l, s.unit), f"net.biases[{k}][j]"),
+        ("y", "target", "symbol", lambda s: s.y(s.unit), "Y[s, j]"),
+        ("C", "error of all samples", "words", lambda s: _ERROR[s.notation.name], "g.loss"),
+        ("delta_name", "the delta is called", "words", lambda s: s.notation.delta_name, "delta"),
+        (
+            "delta",
+            "delta",
+            "symbol",
+            lambda s: s.delta(l, s.unit),
+            f"g.delta[{k}][s, j]",
+        ),
+        ("delta_is", "it is", "symbol", sign, f"g.delta[{k}][s, j]"),
+        ("alpha", "learning rate", "symbol", lambda s: "alpha", "alpha"),
+        (
+            "net_input",
+            "net input",
+            "equation",
+            lambda s: s.net_input(l, s.notation.name not in _UNBIASED),
+            f"p.z[{k}][s] == p.a[{k}][s] @ net.weights[{k}] + net.biases[{k}]",
+        ),
+        (
+            "activation",
+            "output of a unit",
+            "equation",
+            lambda s: s.activation(l, ""),
+            f"p.a[{l}] == net.activations[{k}].f(p.z[{k}])",
+        ),
+        (
+            "loss",
+            "squared error of one sample",
+            "equation",
+            loss,
+            "net.loss.J(p.output, Y)[s] == 0.5 * ((p.output[s] - Y[s]) ** 2).sum()",
+        ),
+        (
+            "delta_output",
+            "delta of an output (squared error)",
+            "equation",
+            delta_at_output,
+            f"g.delta[{L - 1}] == (p.output - Y) * net.activations[{L - 1}].df(p.z[{L - 1}])",
+        ),
+        (
+            "delta_rule",
+            "delta rule",
+            "equation",
+            lambda s: s.delta_rule(l),
+            f"g.delta[{k}] == g.delta[{l}] @ net.weights[{l}].T * "
+            f"net.activations[{k}].df(p.z[{k}])",
+        ),
+        (
+            "activation_gradient",
+            "gradient by an output of a unit",
+            "equation",
+            lambda s: s.activation_gradient(l),
+            f"g.activations[{l}] == g.delta[{l}] @ net.weights[{l}].T",
+        ),
+        (
+            "input_gradient",
+            "gradient by an input",
+            "equation",
+            lambda s: s.activation_gradient(0),
+            "g.inputs == g.delta[0] @ net.weights[0].T",
+        ),
+        (
+            "weight_gradient",
+            "gradient by a weight",
+            "equation",
+            lambda s: s.weight_gradient(l),
+            f"g.weights[{k}] == p.a[{k}].T @ g.delta[{k}] / len(X)",
+        ),
+        (
+            "bias_gradient",
+            "gradient by a bias",
+            "equation",
+            lambda s: s.bias_gradient(l),
+            f"g.biases[{k}] == g.delta[{k}].mean(axis=0)",
+        ),
+        (
+            "update",
+            "update of a weight",
+            "equation",
+            lambda s: s.update(s.W(l, *(() if s.notation.matrix else (s.source, s.unit)))),
+            "net.theta -= alpha * g.theta",
+        ),
+    ]
+
+
+def _in_words(row: Row, column: str) -> bool:
+    return row.kind == "words" and not (row.key == "C" and column == "code")
+
+
+def _escaped(text: str) -> str:
+    """Plain text for LaTeX."""
+    return "".join(f"\\{c}" if c in "_&%#{}" else c for c in text)
+
+
+def _latex_cell(row: Row, column: str) -> str:
+    text = row.cells[column]
+    if column == "code":
+        return rf"\texttt{{{_escaped(text)}}}"
+    return _escaped(text) if row.kind == "words" else f"${typeset.latex(text)}$"
