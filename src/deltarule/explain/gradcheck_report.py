@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,7 +139,8 @@ class GradientCheck:
         who = " and ".join(SOURCES[one] for one in self._sources if one)
         of = f", by {who}" if who else ""
         if wrong:
-            return f"{wrong} of {self.checked} numbers are wrong{of}."
+            whole = f"All {wrong}" if wrong == self.checked > 1 else f"{wrong} of {self.checked}"
+            return f"{whole} numbers are wrong{of}."
         bad = sum(one.status == "wrong" for one in self.directions)
         if bad:
             return f"The slope along {bad} of {len(self.directions)} directions is wrong{of}."
@@ -161,10 +163,9 @@ class GradientCheck:
         one = self.worst
         if one is None:
             return ""
-        whose = f" ({SOURCES[one.source]})" if len(self._sources) > 1 else ""
         return (
-            f"{one.where}{whose}: analytic {one.analytic:.8g}, numeric {one.numeric:.8g} "
-            f"+- {one.uncertainty:.1g}, relative error {one.relative_error:.2g}"
+            f"{one.where}{self._whose(one.source)}: analytic {one.analytic:.8g}, numeric "
+            f"{one.numeric:.8g} +- {one.uncertainty:.1g}, relative error {one.relative_error:.2g}"
         )
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -198,15 +199,25 @@ class GradientCheck:
             some = [one for one in self.directions if one.over == over]
             tried = len(some) // len({one.source for one in some})
             text = f"{_counted(tried, 'random direction')} over {over}: "
-            statuses = {one.status for one in some}
-            if statuses == {"right"}:
-                text += f"right, relative error at most {max(o.relative_error for o in some):.1e}"
-            else:
-                text += ", ".join(
-                    f"{_short(o.analytic)} against {_short(o.numeric)} ({o.status})" for o in some
-                )
-            lines.append(text)
+            if {one.status for one in some} == {"right"}:
+                worst = max(one.relative_error for one in some)
+                lines.append(f"{text}right, relative error at most {worst:.1e}")
+                continue
+            lines.append(text + self._statuses(some))
+            lines += [
+                f"  analytic {one.analytic:.6g}, numeric {one.numeric:.6g}: {one.status}"
+                + self._whose(one.source)
+                for one in some
+            ]
         return lines
+
+    @staticmethod
+    def _statuses(directions: Sequence[Direction]) -> str:
+        found = [one.status for one in directions]
+        return ", ".join(f"{found.count(status)} {status}" for status in dict.fromkeys(found))
+
+    def _whose(self, source: str) -> str:
+        return f" ({SOURCES[source]})" if len(self._sources) > 1 else ""
 
     def to_text(self) -> str:
         """The report as plain text."""
@@ -214,7 +225,7 @@ class GradientCheck:
         if not self.ok and self.worst is not None and self.worst.status == "wrong":
             lines += ["", "Worst", f"  {self._worst()}"]
         if self.causes:
-            lines += ["", "What it looks like", *(f"  {one}" for one in self.causes)]
+            lines += ["", "What it looks like", *(_wrapped(one) for one in self.causes)]
         if self.terms:
             lines += ["", *_aligned([_HEAD, *self._rows()])]
         lines += ["", *self._directions()] if self.directions else []
@@ -255,12 +266,12 @@ def _html_row(row: tuple[str, ...]) -> str:
     return f"<tr{bad}>{cells}</tr>"
 
 
+def _wrapped(sentence: str) -> str:
+    return textwrap.fill(sentence, 100, initial_indent="  ", subsequent_indent="    ")
+
+
 def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.6g}"
 
 
 def _finite(value: Any) -> Any:
