@@ -161,7 +161,7 @@ def test_noise_is_measured(size: float) -> None:
 def test_noise_of_a_function_without_any() -> None:
     x = np.array([0.25, 0.5])
     assert noise_of(change_of(lambda x: x, x), np.arange(2), np.ones(2)).max() < 1e-16
-    assert noise_of(change_of(lambda x: 0 * x, x), np.arange(2), np.ones(2)).tolist() == [0, 0]
+    assert np.isnan(noise_of(change_of(lambda x: 0 * x, x), np.arange(2), np.ones(2))).all()
     at_a_kink = noise_of(change_of(np.abs, np.zeros(1), kink=0.0), np.arange(1), np.ones(1))
     assert np.isnan(at_a_kink).all()
 

@@ -19,7 +19,7 @@ from deltarule.activations import get_activation
 from deltarule.data import check_targets, shares
 from deltarule.engines import get_engine
 from deltarule.explain.gradcheck import check_gradients
-from deltarule.explain.gradcheck_found import KINK, RIGHT, SMALL, WRONG
+from deltarule.explain.gradcheck_found import KINK, RIGHT, UNRESOLVED, WRONG
 from deltarule.explain.gradcheck_report import GradientCheck
 from deltarule.losses import get_loss
 from oracles import (
@@ -151,7 +151,7 @@ def test_gradients_far_below_rounding_are_measured_by_complex_steps() -> None:
     assert one.count(RIGHT) == 6
     plain = check_gradients(net, X, Y, method="differences")
     assert plain.ok
-    assert plain.term("weights", 1).count(SMALL) == 6
+    assert plain.term("weights", 1).count(UNRESOLVED) == 6
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -408,11 +408,22 @@ def test_a_penalty_on_one_side_is_said(monkeypatch: Any) -> None:
     )
 
 
-def test_float32_that_is_not_enough_is_told_apart_from_a_mistake() -> None:
+def test_a_gradient_lost_in_its_own_rounding_is_not_called_wrong() -> None:
     """1 - o is rounded away in log_loss of a softmax that is sure of itself."""
     net = dr.Network([1, 2], ["softmax"], "log_loss", dtype="float32", rng=0)
     net.theta = np.array([0, 0, 14.0, 0.0])
     report = check_gradients(net, [[1.0]], [[0.0, 1.0]])
+    assert report.count(WRONG) == 0
+    assert report.term("weights", 1).lost.all()
+    assert "lost in the gradient's own rounding" in report.notes[0]
+    assert report.term("weights", 1).worst is None
+
+
+def test_float32_that_is_not_enough_is_told_apart_from_a_mistake() -> None:
+    """exp(100) is beyond float32, which holds it at its largest number."""
+    net = dr.Network([1, 1], ["exp"], "absolute_error", dtype="float32", rng=0)
+    net.theta = [100.0, 0.0]
+    report = check_gradients(net, [[1.0]], [1.0])
     assert not report.ok
     assert report.causes[-1] == (
         "The same gradients in float64 are right: float32 has too few digits or too small a range "

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 import deltarule as dr
 from deltarule.explain.gradcheck import check_objective
-from deltarule.explain.gradcheck_found import KINK, RIGHT, SMALL, WRONG
+from deltarule.explain.gradcheck_found import KINK, RIGHT, UNRESOLVED, WRONG
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 4))
@@ -75,7 +75,7 @@ def test_any_units_of_parameters_and_values(x: list[float], unit: float, height:
     report = check_objective(f, df, x0 * u, method="differences")
     assert not report.count(WRONG), report
     wrong = check_objective(f, lambda theta: df(theta) * (1 + 1e-4), x0 * u)
-    assert wrong.count(WRONG) + wrong.count(SMALL) == len(x), wrong
+    assert wrong.count(WRONG) + wrong.count(UNRESOLVED) == len(x), wrong
 
 
 def test_arguments_go_to_both_functions() -> None:

@@ -17,7 +17,7 @@ from deltarule.explain.gradcheck_found import (
     KINK,
     LEFT_OUT,
     RIGHT,
-    SMALL,
+    UNRESOLVED,
     WRONG,
     Coordinate,
     Direction,
@@ -149,9 +149,12 @@ def test_gradients_of_two_sources_that_differ_have_a_row_each() -> None:
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        ([RIGHT, KINK, SMALL], "1 numbers are right, none is wrong (1 at a kink, 1 too small to"),
+        (
+            [RIGHT, KINK, UNRESOLVED],
+            "1 numbers are right, none is wrong (1 at a kink, 1 too small or",
+        ),
         ([RIGHT, LEFT_OUT], "All 1 numbers are right, by dr.backward."),
-        ([KINK, SMALL], "Nothing could be measured, by dr.backward: all is at a kink or too small"),
+        ([KINK, UNRESOLVED], "Nothing could be measured, by dr.backward: all is at a kink, too"),
         ([RIGHT, WRONG], "1 of 2 numbers are wrong, by dr.backward."),
     ],
 )
@@ -184,7 +187,7 @@ def test_the_worst_is_the_one_that_shows_most_among_equals() -> None:
     scaled = replace(one, analytic=np.array([2.0, 2e-3, 2.0]), numeric=np.array([2.0, 1e-3, 1.0]))
     assert scaled.worst is not None
     assert scaled.worst.index == (2,)
-    assert one_term([SMALL, KINK]).worst is None
+    assert one_term([UNRESOLVED, KINK]).worst is None
     nan = replace(one, analytic=np.array([2.0, 4.0, np.nan]))
     assert nan.worst is not None
     assert nan.worst.index == (2,)

@@ -90,10 +90,15 @@ def measure(change: Change, scale: Array, noise: Array, rtol: float) -> Measured
     """
     m = len(scale)
     best = Measured(np.zeros(m), np.full(m, np.inf), np.ones(m, dtype=bool), np.zeros(m))
+    rough, last = np.zeros(m, dtype=bool), np.zeros(m)
     h, largest, best_h = scale * _FIRST, np.full(m, np.inf), np.zeros(m)
     active = np.arange(m)
     for turn in range(_ROUNDS):
-        value, truncated, crossed, jump = _extrapolated(change, active, h[active])
+        value, truncated, crossed, jump, smooth = _extrapolated(change, active, h[active])
+        # after a round that was not smooth the error may only fall as h does, until another one is
+        least = np.where(smooth & rough[active], last[active] * h[active], 0.0)
+        rough[active], last[active] = ~smooth, truncated / h[active]
+        truncated = np.maximum(truncated, least)
         rounded = _AMPLIFIED * noise[active] / h[active]
         error = truncated + rounded
         # of two rounds that are further apart than they may be, the wider step has missed something
@@ -131,8 +136,8 @@ def measure(change: Change, scale: Array, noise: Array, rtol: float) -> Measured
 
 def _extrapolated(
     change: Change, active: NDArray[np.intp], h: Array
-) -> tuple[Array, Array, NDArray[np.bool_], Array]:
-    """(derivative, what it may leave out, whether a kink was crossed, jump of the slope)."""
+) -> tuple[Array, Array, NDArray[np.bool_], Array, NDArray[np.bool_]]:
+    """(derivative, what it may leave out, was a kink crossed, jump of the slope, is f smooth)."""
     df, crossing = change(active, h[:, None] * _SIDES)
     up, down, steps = df[:, 0::2], df[:, 1::2], h[:, None] * _HALVES
     d = (up - down) / (2 * steps)
@@ -146,25 +151,25 @@ def _extrapolated(
     bend = np.abs(up + down) / steps
     jump = np.where(bend[:, 2] > 0.7 * bend[:, 0], bend[:, 2], 0.0)
     crossed = np.asarray(crossing.any(axis=1))
-    return value, truncated, crossed, jump
+    return value, truncated, crossed, jump, smooth
 
 
 def noise_of(change: Change, coordinates: NDArray[np.intp], scale: Array) -> Array:
     """The size of the rounding in the values of f, as it shows along each of these coordinates.
 
-    Fourth differences over steps so small that a smooth function has none left. NaN where even
-    those cross a kink.
+    Fourth differences over the smallest steps at which f changes at all: a smooth function leaves
+    nothing in them. NaN where nothing can be told: even they cross a kink, or f never changes.
     """
     steps = np.arange(-4.0, 5.0)
-    found = np.zeros(len(coordinates))
+    found = np.full(len(coordinates), np.nan)
     left = np.arange(len(coordinates))
     for size in (1e-12, 1e-10, 1e-8, 1e-6, 1e-4):
-        t = scale[left, None] * size * steps
-        df, crossed = change(coordinates[left], t)
+        df, crossed = change(coordinates[left], scale[left, None] * size * steps)
+        flat = (np.diff(df, axis=1) == 0).mean(axis=1) > 0.5
         rough = crossed.any(axis=1) | ~np.isfinite(df).all(axis=1)
-        found[left] = np.sqrt((np.diff(df, 4, axis=1) ** 2).mean(axis=1) / 70)
-        found[left[rough]] = np.nan
-        flat = (np.diff(df, axis=1) == 0).mean(axis=1) > 0.5  # steps too small to be seen at all
+        with np.errstate(invalid="ignore"):
+            spread = np.sqrt((np.diff(df, 4, axis=1) ** 2).mean(axis=1) / 70)
+        found[left] = np.where(flat | rough, np.nan, spread)
         left = left[flat & ~rough]
         if not len(left):
             break

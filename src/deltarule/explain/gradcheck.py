@@ -17,7 +17,6 @@ from deltarule.derivative_check import plausible_targets
 from deltarule.engines import engine_names, get_engine
 from deltarule.engines.base import Run
 from deltarule.errors import SpecError, unknown_name
-from deltarule.explain.differences import EPS
 from deltarule.explain.gradcheck_causes import wrong_functions
 from deltarule.explain.gradcheck_core import Comparison
 from deltarule.explain.gradcheck_found import WRONG, TermCheck
@@ -181,7 +180,7 @@ def check_objective(
     generator = _checked_options(directions, method, rtol, rng)
     function = ObjectiveFunction(loss_fn, grad_fn, theta0, blocks, args)
     terms, bytes_of = function.terms(), function.bytes_of_a_number
-    eps = {8: EPS, 4: float(np.finfo(np.float32).eps), 2: float(np.finfo(np.float16).eps)}[bytes_of]
+    eps = function.eps
     with np.errstate(all="ignore"):
         comparison = Comparison(function, terms, eps, rtol or _RTOL[bytes_of], generator)
         noise = comparison.measure_common_noise()

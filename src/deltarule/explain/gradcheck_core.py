@@ -27,9 +27,9 @@ from deltarule.explain.gradcheck_found import (
     KINK,
     LEFT_OUT,
     RIGHT,
-    SMALL,
     SOURCES,
     STATUS,
+    UNRESOLVED,
     WRONG,
     Direction,
     TermCheck,
@@ -97,12 +97,8 @@ class Comparison:
                 return term.change(at[i], t)
 
             seen, floor = noise_of(change, np.arange(len(at)), term.scale[at]), term.noise[at]
-            told = np.isfinite(seen)
-            if (floor[told] > 0).all():
-                ratio = float(np.median(seen[told] / floor[told])) if told.any() else 0.0
-                term.noise *= max(1.0, 2 * ratio)
-            else:  # f is 0 there
-                np.maximum(term.noise, 2 * np.median(seen[told]), out=term.noise)
+            ratios = (seen / floor)[np.isfinite(seen) & (floor > 0)]
+            term.noise *= max(1.0, 2 * float(np.median(ratios))) if len(ratios) else 1.0
 
     def measure_common_noise(self) -> float:
         """The same from one direction, for terms that are all evaluated in one way.
@@ -164,6 +160,9 @@ class Comparison:
         self._measure_noise([term for term, _ in chosen])
         found = [(term, *self._numbers(term, at)) for term, at in chosen if len(at)]
         checks = [one for _, some, _ in found for one in some]
+        lost = sum(int(one.lost.sum()) for one in checks)
+        if lost:
+            notes.append(f"{lost:,} unresolved numbers are lost in the gradient's own rounding.")
         causes = self._causes(found, known) if any(one.count(WRONG) for one in checks) else []
         if checks and not any(
             one.analytic.any() or np.nan_to_num(one.numeric).any() for one in checks
@@ -390,4 +389,4 @@ def _statuses(
     vanishes = (g == 0) & (tolerance <= nothing)
     small = agrees & (tolerance > 0.1 * size) & ~vanishes & (off + tolerance > 0)
     status = np.where(agrees, RIGHT, np.where(kink & np.isfinite(g), KINK, WRONG))
-    return np.where(small, SMALL, status).astype(np.int8)
+    return np.where(small, UNRESOLVED, status).astype(np.int8)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from deltarule.params import Array
 
 #: What is found of one number, as `TermCheck.status` holds it.
-RIGHT, WRONG, KINK, SMALL, LEFT_OUT = range(5)
-STATUS = ("right", "wrong", "at a kink", "too small", "not checked")
+RIGHT, WRONG, KINK, UNRESOLVED, LEFT_OUT = range(5)
+STATUS = ("right", "wrong", "at a kink", "unresolved", "not checked")
 #: Whose gradients there are.
 SOURCES = {"reference": "dr.backward", "native": "the compiled engine"}
 
@@ -33,7 +33,7 @@ class Coordinate:
     analytic, numeric : float
     uncertainty : float
         How far `numeric` may be off, as it was estimated.
-    status : {"right", "wrong", "at a kink", "too small"}
+    status : {"right", "wrong", "at a kink", "unresolved"}
     source : str
         Whose gradient: "reference" (`dr.backward`) or "native"; "" for a function of your own.
     """
@@ -83,7 +83,8 @@ class TermCheck:
     analytic, numeric, uncertainty : arrays of the term's shape
         NaN where nothing was measured.
     status : int array
-        Places in `STATUS`: 0 right, 1 wrong, 2 at a kink, 3 too small to measure, 4 not checked.
+        Places in `STATUS`: 0 right, 1 wrong, 2 at a kink, 3 unresolved (too small
+        or too rough to be measured), 4 not checked.
     method : "complex step" or "differences"
     """
 
@@ -109,6 +110,12 @@ class TermCheck:
     def checked(self) -> int:
         """How many numbers were looked at."""
         return self.status.size - self.count(LEFT_OUT)
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Which unresolved numbers were measured well: there the gradient itself is too rough."""
+        size = np.maximum(np.abs(self.analytic), np.abs(self.numeric))
+        return np.asarray((self.status == UNRESOLVED) & (4 * self.uncertainty <= 0.1 * size))
 
     @property
     def worst(self) -> Coordinate | None:
@@ -147,7 +154,7 @@ class TermCheck:
             "right": self.count(RIGHT),
             "wrong": self.count(WRONG),
             "at_a_kink": self.count(KINK),
-            "too_small": self.count(SMALL),
+            "unresolved": self.count(UNRESOLVED),
             "method": self.method,
             "worst": None if self.worst is None else self.worst.to_dict(),
         }

@@ -14,9 +14,9 @@ import numpy as np
 from deltarule.explain.gradcheck_found import (
     KINK,
     RIGHT,
-    SMALL,
     SOURCES,
     STATUS,
+    UNRESOLVED,
     WRONG,
     Coordinate,
     Direction,
@@ -90,7 +90,7 @@ class GradientCheck:
     def count(self, status: int) -> int:
         """How many numbers have a status; of several gradients of a number, the worst one counts.
 
-        Wrong is worst, then at a kink, too small, right.
+        Wrong is worst, then at a kink, unresolved, right.
         """
         merged: dict[tuple[str, int | None], Any] = {}
         for one in self.terms:
@@ -102,7 +102,7 @@ class GradientCheck:
     @property
     def checked(self) -> int:
         """How many numbers were looked at one by one."""
-        return sum(self.count(status) for status in (RIGHT, WRONG, KINK, SMALL))
+        return sum(self.count(status) for status in (RIGHT, WRONG, KINK, UNRESOLVED))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -114,7 +114,7 @@ class GradientCheck:
             "right": self.count(RIGHT),
             "wrong": self.count(WRONG),
             "at_a_kink": self.count(KINK),
-            "too_small": self.count(SMALL),
+            "unresolved": self.count(UNRESOLVED),
             "worst": None if self.worst is None else self.worst.to_dict(),
             "causes": self.causes,
             "directions": [one.to_dict() for one in self.directions],
@@ -145,13 +145,16 @@ class GradientCheck:
         if bad:
             return f"The slope along {bad} of {len(self.directions)} directions is wrong{of}."
         if not self.ok:
-            return f"Nothing could be measured{of}: all is at a kink or too small."
+            return f"Nothing could be measured{of}: all is at a kink, too small or too rough."
         if not self.terms:
             tried = len({(one.over, one.numeric) for one in self.directions})
             return f"Right along {_counted(tried, 'random direction')}{of}."
         others = [
             f"{self.count(status)} {text}"
-            for status, text in ((KINK, "at a kink"), (SMALL, "too small to measure"))
+            for status, text in (
+                (KINK, "at a kink"),
+                (UNRESOLVED, "too small or too rough to measure"),
+            )
             if self.count(status)
         ]
         but = f" ({', '.join(others)})" if others else ""

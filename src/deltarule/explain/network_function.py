@@ -19,11 +19,11 @@ from deltarule import backprop
 from deltarule.errors import SpecError
 from deltarule.explain.differences import EPS, Change, takes_complex_steps
 from deltarule.explain.gradcheck_term import Term
-from deltarule.explain.network_rounding import near_kinks, of_gradients
+from deltarule.explain.network_rounding import near_kinks, of_gradients, of_values
 from deltarule.network import Network
 from deltarule.params import Array
 
-_AT_ONCE = 2**19  # numbers of the widest array
+_AT_ONCE = 2**18  # numbers of the widest array
 _VISITED = 64  # rows on which functions are tried with complex numbers
 _USUAL = np.linspace(-3.05, 3.05, 13)  # further net inputs there
 
@@ -57,16 +57,11 @@ class NetworkFunction:
                 f"the loss of sample {sample} is {self.J[sample]:g}: it has no gradient to check; "
                 "give other parameters or inputs"
             )
+        self.noise = EPS * of_values(self.layers, net.loss, self.z, self.a, self.Y, self.J)
         self.sides = [
             _sides(z, layer.f.kinks) for z, layer in zip(self.z, self.layers, strict=True)
         ]
         self.loss_sides = _sides(self.a[-1] - self.Y, net.loss.kinks)
-
-    @property
-    def C(self) -> float:
-        """The error."""
-        weights = self.theta[self.net.layout.weight_mask()]
-        return float(self.share @ self.J + 0.5 * self.l2 * (weights @ weights))
 
     # -- the forward pass from some layer on ---------------------------------------------------
 
@@ -207,7 +202,7 @@ class NetworkFunction:
             l,
             value,
             scale,
-            np.full(value.size, EPS * size_of_f),
+            np.full(value.size, float(self.share @ self.noise)),
             np.full(value.size, size_of_f),
             change,
             imaginary if self._complex_from(l) else None,
@@ -243,7 +238,7 @@ class NetworkFunction:
             None,
             self.X,
             np.tile(_bounded(1 / np.where(largest > 0, largest, 1)), len(self.X)),
-            EPS * (size_of_f + 1e-3 * size_of_f.mean()),
+            np.repeat(self.noise, n_in),
             size_of_f,
             rows,
             imaginary if self._complex_from(1) else None,

@@ -17,6 +17,7 @@ from deltarule.losses import Loss
 from deltarule.params import Array
 
 _NEAR = 32.0  # roundings
+_NUDGE = 8 * float(np.finfo(np.float64).eps)
 
 
 def of_gradients(
@@ -51,6 +52,30 @@ def of_gradients(
     return found
 
 
+def of_values(
+    layers: Sequence[Layer],
+    loss: Loss,
+    z: Sequence[Array],
+    a: Sequence[Array],
+    Y: Array,
+    J: Array,
+) -> Array:
+    """Of J (n,) of each sample: its own, and that of z_L and of o as they reach it."""
+    W, b, output = layers[-1]
+    slopes = [
+        _sizes_of_slope(layer.f, *pair) for layer, *pair in zip(layers, z, a[1:], strict=True)
+    ]
+    of_input = _of_activations(layers[:-1], a[:-1], slopes)[-1]
+    squares = (a[-2] ** 2 + of_input**2) @ W**2 + (0 if b is None else b**2) + z[-1] ** 2
+    delta = loss.delta(output, z[-1], Y)
+    parts = np.abs(J) + np.sqrt((delta**2 * squares).sum(axis=1))
+    if loss.fused_J is None or not loss.links(output):
+        parts = parts + np.sqrt(((loss.dJ(a[-1], Y) * a[-1]) ** 2).sum(axis=1))
+    elif loss.targets != "real":  # differences of terms like log(sum exp(z)) and y z
+        parts = parts + np.sqrt((a[-1] ** 2 + (Y * z[-1]) ** 2).sum(axis=1))
+    return np.where(np.isfinite(parts), parts, np.abs(J))
+
+
 def _sizes_of_slope(f: Activation, z: Array, a: Array) -> Array:
     """|f'(z)|; of one that mixes units, the largest that it can be for softmax."""
     if f.jacobian_product is not None:
@@ -80,11 +105,15 @@ def _of_delta_L(
     """Of o - y, or of dJ/do times the slope."""
     if loss.fused_dJ is not None and loss.links(output):
         return of_o + np.abs(Y)
-    g = np.abs(loss.dJ(o, Y))
+    g = loss.dJ(o, Y)
+    of_g = np.zeros_like(g)
+    if not loss.kinks:  # what the rounding of o does to it
+        of_g = np.abs(loss.dJ(o * (1 - _NUDGE), Y) - g) / _NUDGE
+    g = np.abs(g)
     if output.jacobian_product is None:
-        g = g * _of_slope(slope, o)
+        g = g * _of_slope(slope, o) + of_g * slope
     else:
-        g = np.abs(o) * (g + (np.abs(o) * g).sum(axis=1, keepdims=True))
+        g = np.abs(o) * (g + of_g + (np.abs(o) * (g + of_g)).sum(axis=1, keepdims=True))
     return np.asarray(np.maximum(np.abs(delta), g))
 
 

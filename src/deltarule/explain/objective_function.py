@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import SpecError
-from deltarule.explain.differences import EPS, Change
+from deltarule.explain.differences import Change
 from deltarule.explain.gradcheck_term import Term
 from deltarule.params import Array
 
@@ -148,6 +148,11 @@ class ObjectiveFunction:
         self.blocks = _checked_blocks(blocks, self.structure)
 
     @property
+    def eps(self) -> float:
+        """Of the arithmetic that the arrays are in."""
+        return float(np.finfo(f"f{self.bytes_of_a_number}").eps)
+
+    @property
     def bytes_of_a_number(self) -> int:
         """8 if parameters and gradient are float64, 4 if any are float32, 2 if any are float16."""
         kinds = [*self.structure.dtypes, self.structure.gradient_dtype]
@@ -187,7 +192,7 @@ class ObjectiveFunction:
                     None,
                     value,
                     np.maximum(np.abs(value.reshape(-1)), typical),
-                    np.full(count, EPS * size),
+                    np.full(count, self.eps * size),
                     np.full(count, size),
                     self._change(start),
                     analytic={"": self.gradient[part].reshape(shape)},
