@@ -490,6 +490,20 @@ def test_in_a_large_network_the_wrong_layer_is_found_from_some_numbers() -> None
     assert over["weights of layer 2"] == over["biases of layer 1"] == "wrong"
 
 
+def test_one_wrong_number_of_a_large_network_is_found(monkeypatch: Any) -> None:
+    def change(weights: Any, biases: Any, X: Any) -> None:
+        weights[1][77, 141] *= 1.1
+
+    corrupted(monkeypatch, change)
+    net = dr.Network([20, 500, 500, 500, 500, 5], "tanh", rng=0)
+    report = check_gradients(net)
+    assert not report.ok
+    assert report.worst is not None
+    assert (report.worst.layer, report.worst.index) == (2, (77, 141))
+    assert report.count(WRONG) == 1
+    assert report.checked < 5000
+
+
 def test_full_checks_every_number_and_false_none() -> None:
     net = dr.Network([30, 40, 30, 20], "tanh", rng=0)
     assert check_gradients(net, full=True, samples=2).checked == net.theta.size + 60

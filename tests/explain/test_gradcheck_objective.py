@@ -383,6 +383,12 @@ def test_many_numbers_are_checked_along_directions() -> None:
     assert report.causes == [
         "The analytic gradient is 1.01 times the numeric one in every coordinate."
     ]
+    one = np.ones(n)
+    one[3217] = 1.001
+    report = check_objective(f, lambda t: df(t) * one, theta0)  # halving leads to the one
+    assert report.count(WRONG) == 1
+    assert report.worst is not None
+    assert report.worst.index == (3217,)
     small = check_objective(f, df, theta0[:7], full=False)
     assert small.ok
     assert small.terms == []

@@ -97,6 +97,7 @@ def measure(change: Change, scale: Array, noise: Array, rtol: float) -> Measured
         value, truncated, crossed, jump, smooth = _extrapolated(change, active, h[active])
         # after a round that was not smooth the error may only fall as h does, until another one is
         least = np.where(smooth & rough[active], last[active] * h[active], 0.0)
+        least = np.where(np.isfinite(least), least, 0.0)
         rough[active], last[active] = ~smooth, truncated / h[active]
         truncated = np.maximum(truncated, least)
         rounded = _AMPLIFIED * noise[active] / h[active]

@@ -1,4 +1,4 @@
-"""Gradients compared with measured slopes: along directions, then number by number.
+"""Gradients compared with measured slopes: along directions, and then number by number.
 
 A number is wrong only if analytic and numeric differ by more than the numeric one's own estimated
 error and the rounding of the analytic one, and not where a step crosses a kink.
@@ -6,42 +6,31 @@ error and the rounding of the analytic one, and not where a step crosses a kink.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.explain.differences import (
-    EPS,
-    Change,
-    Measured,
-    complex_step,
-    measure,
-    noise_of,
-)
+from deltarule.explain.differences import EPS, Measured, complex_step, measure, noise_of
 from deltarule.explain.gradcheck_causes import common_causes
+from deltarule.explain.gradcheck_directions import AGAIN, Function, Slopes
 from deltarule.explain.gradcheck_found import (
-    KINK,
     LEFT_OUT,
-    RIGHT,
     SOURCES,
     STATUS,
-    UNRESOLVED,
     WRONG,
     Direction,
     TermCheck,
+    statuses,
 )
 from deltarule.explain.gradcheck_term import Term
 from deltarule.explain.objective_function import ObjectiveFunction
 from deltarule.params import Array
 
 _EVALUATIONS = 6  # of the function for one number, mostly
-_SAMPLED = 50  # numbers at least of a large term in which something is wrong
 _AT_A_TIME = 8192
-_AGAIN = 0.1  # of the steps of a first measurement
 _PROBED = 4  # coordinates of a term along which the rounding is measured
 
 
@@ -53,14 +42,6 @@ class Done:
     terms: list[TermCheck]
     causes: list[str]
     notes: list[str]
-
-
-class Function(Protocol):
-    """What is differentiated."""
-
-    def along(self, moves: Sequence[tuple[Term, Array]]) -> Change:
-        """The function of one step t, where each term moves by t times its array."""
-        ...
 
 
 @dataclass
@@ -82,6 +63,10 @@ class Comparison:
     eps: float
     rtol: float
     rng: np.random.Generator
+
+    @property
+    def _slopes(self) -> Slopes:
+        return Slopes(self.function, self.eps, self.rtol, self.rng)
 
     # -- rounding -------------------------------------------------------------------------------
 
@@ -105,7 +90,7 @@ class Comparison:
 
         Returns that noise beside the size of the function there and a large step away.
         """
-        change = self.function.along([(term, self._direction(term)) for term in self.terms])
+        change = self.function.along([(term, self._slopes.direction(term)) for term in self.terms])
         only = np.zeros(1, dtype=np.intp)
         seen = 2 * float(np.nan_to_num(noise_of(change, only, np.ones(1))[0]))
         for term in self.terms:
@@ -119,7 +104,7 @@ class Comparison:
 
     def takes_complex_steps(self, function: ObjectiveFunction) -> bool:
         """Whether a complex step along a random direction gives the slope that differences give."""
-        moves = [(term, self._direction(term)) for term in self.terms]
+        moves = [(term, self._slopes.direction(term)) for term in self.terms]
         v, noise = function.direction(moves), self.terms[0].noise[:1]
         slope = function.complex_slope(v, 1e-30)
         if slope is None:
@@ -139,24 +124,35 @@ class Comparison:
         known: Mapping[str, int],
     ) -> Done:
         """Directions over each group of terms, then numbers as far as they are called for."""
-        slopes = [
-            one for over, terms in groups.items() for one in self._along(over, terms, directions)
+        slopes = self._slopes
+        tried = [
+            one for over, terms in groups.items() for one in slopes.along(over, terms, directions)
         ]
-        passes = all(one.status != STATUS[WRONG] for one in slopes)
+        passes = all(one.status != STATUS[WRONG] for one in tried)
         if full is None:
             full = self._work() <= budget
         total = sum(len(term.coordinates()) for term in self.terms)
-        notes = []
+        chosen, notes = [], []
         if full:
             chosen = [(term, term.coordinates()) for term in self.terms]
         elif passes:
-            chosen = []
             notes.append(f"The {total:,} numbers were not checked one by one; full=True does that.")
         else:
-            chosen = self._suspects(slopes, budget)
+            failing = []
+            for term in self.terms:
+                alone = slopes.along(term.title, [term], 1)
+                tried += alone
+                if any(one.status == STATUS[WRONG] for one in alone):
+                    failing.append(term)
+            failing = failing or self.terms
+            for term in failing:
+                most = int(budget / len(failing) / _EVALUATIONS / term.cost)
+                chosen.append((term, slopes.suspects(term, most)))
             looked_at = sum(len(at) for _, at in chosen)
-            notes.append(f"{looked_at:,} of {total:,} numbers were checked one by one, where a")
-            notes[-1] += " direction is wrong; full=True checks all."
+            notes.append(
+                f"{looked_at:,} of {total:,} numbers were checked one by one, where a direction is "
+                "wrong; full=True checks all."
+            )
         self._measure_noise([term for term, _ in chosen])
         found = [(term, *self._numbers(term, at)) for term, at in chosen if len(at)]
         checks = [one for _, some, _ in found for one in some]
@@ -168,88 +164,13 @@ class Comparison:
             one.analytic.any() or np.nan_to_num(one.numeric).any() for one in checks
         ):
             notes.append("Every gradient is 0 here, which says little: give other numbers.")
-        return Done(slopes, checks, causes, notes)
-
-    # -- directions -----------------------------------------------------------------------------
-
-    def _along(self, over: str, terms: Sequence[Term], count: int) -> list[Direction]:
-        """The slopes along random directions over some terms, for all who give a gradient."""
-        result, noise = [], np.full(1, EPS * float(terms[0].size_of_f.mean()))
-        for k in range(count):
-            moves = [(term, self._direction(term)) for term in terms]
-            change = self.function.along(moves)
-            if k == 0:
-                seen = noise_of(change, np.zeros(1, dtype=np.intp), np.ones(1))
-                noise = np.fmax(2 * seen, noise)  # which passes over NaN
-            found = measure(change, np.ones(1), noise, self.rtol)
-            slopes = self._slopes(over, moves, found)
-            if any(one.status == STATUS[WRONG] for one in slopes):
-                again = measure(change, np.full(1, _AGAIN), noise, self.rtol)
-                found.weigh(np.zeros(1, dtype=np.intp), again)
-                slopes = self._slopes(over, moves, found)
-            result += slopes
-        return result
-
-    def _slopes(
-        self, over: str, moves: Sequence[tuple[Term, Array]], found: Measured
-    ) -> list[Direction]:
-        """What was measured along a direction beside each analytic gradient's slope along it."""
-        numeric, error = float(found.value[0]), float(found.error[0])
-        result, nowhere = [], np.zeros(1, dtype=bool)
-        for source in [s for s in moves[0][0].analytic if all(s in t.analytic for t, _ in moves)]:
-            parts = [
-                (1.0 if term.share is None else term.share) * term.analytic[source] * move
-                for term, move in moves
-            ]
-            analytic = float(sum(part.sum() for part in parts))
-            squares = sum(float((part**2).sum()) for part in parts)
-            rounding = 200 * self.eps * math.sqrt(squares) + 32 * self.eps * math.sqrt(
-                sum(
-                    0.0 if term.rounding is None else float(((term.rounding * move) ** 2).sum())
-                    for term, move in moves
-                )
-            )
-            tolerance = np.array([4 * error + rounding])
-            g = np.array([analytic])
-            status = _statuses(g, found, tolerance, self.rtol, nowhere, 0.0)
-            text = STATUS[int(status[0])]
-            result.append(Direction(over, source, analytic, numeric, error, text))
-        return result
-
-    def _direction(self, term: Term) -> Array:
-        """+-1 in the scale of each number; a weight's falls with the number of inputs."""
-        fan = term.value.shape[0] if term.name == "weights" and term.layer is not None else 1
-        signs = self.rng.choice([-1.0, 1.0], term.value.size) / math.sqrt(fan)
-        v = (signs * term.scale).reshape(term.value.shape)
-        return v if term.there is None else v * term.there
+        return Done(tried, checks, causes, notes)
 
     # -- single numbers -------------------------------------------------------------------------
 
     def _work(self) -> float:
         """What it costs to measure every number."""
         return sum(len(term.coordinates()) * _EVALUATIONS * term.cost for term in self.terms)
-
-    def _suspects(
-        self, directions: list[Direction], budget: float
-    ) -> list[tuple[Term, NDArray[np.intp]]]:
-        """Numbers worth a look in a large function whose slope is wrong somewhere.
-
-        Each term's own slope along a direction tells whether it is wrong; of those, some numbers.
-        Their directions are added to `directions`.
-        """
-        alone = {term.title: self._along(term.title, [term], 1) for term in self.terms}
-        for some in alone.values():
-            directions += some
-        wrong = {one.over for some in alone.values() for one in some if one.status == "wrong"}
-        failing = [term for term in self.terms if term.title in wrong] or self.terms
-        chosen = []
-        for term in failing:
-            at = term.coordinates()
-            most = max(_SAMPLED, int(budget / len(failing) / _EVALUATIONS / term.cost))
-            if most < len(at):
-                at = np.sort(self.rng.choice(at, most, replace=False))
-            chosen.append((term, at))
-        return chosen
 
     def _causes(
         self,
@@ -280,7 +201,7 @@ class Comparison:
         wrong = [self._status(term, at, source, found)[0] == WRONG for source in term.analytic]
         doubted = np.flatnonzero(np.any(wrong, axis=0))
         if len(doubted):  # what is called wrong must be so at other steps too
-            again = self._differences(term, at[doubted], _AGAIN)
+            again = self._differences(term, at[doubted], AGAIN)
             if exact:  # a complex step that differences contradict is not taken
                 apart = np.abs(again.value - found.value[doubted]) > 4 * again.error
                 doubted = doubted[apart]
@@ -308,7 +229,7 @@ class Comparison:
         tolerance = 4 * found.error + rounding
         doubtful = np.zeros(len(at), bool) if term.doubtful is None else term.doubtful[at]
         nothing = 1e-6 * term.size_of_f[at] / term.scale[at]
-        status = _statuses(analytic[at], found, tolerance, self.rtol, doubtful, nothing)
+        status = statuses(analytic[at], found, tolerance, self.rtol, doubtful, nothing)
         return status, tolerance
 
     def _measured(self, term: Term, at: NDArray[np.intp]) -> tuple[Measured, bool]:
@@ -369,24 +290,3 @@ def _spread(
 
 def _pieces(n: int) -> list[slice]:
     return [slice(start, start + _AT_A_TIME) for start in range(0, n, _AT_A_TIME)]
-
-
-def _statuses(
-    g: Array,
-    found: Measured,
-    tolerance: Array,
-    rtol: float,
-    doubtful: NDArray[np.bool_],
-    nothing: Any,
-) -> NDArray[np.int8]:
-    """What is found of each number; a slope below `nothing` is as good as 0."""
-    size = np.maximum(np.abs(g), np.abs(found.value))
-    off = np.abs(g - found.value)
-    agrees = off <= tolerance + rtol * size  # false for NaN
-    # at a kink the value is the mean of two slopes, and any between them is a subgradient
-    between = off <= 0.55 * found.jump + tolerance
-    kink = ~agrees & (found.crossed | doubtful | (between & (found.jump > 0)))
-    vanishes = (g == 0) & (tolerance <= nothing)
-    small = agrees & (tolerance > 0.1 * size) & ~vanishes & (off + tolerance > 0)
-    status = np.where(agrees, RIGHT, np.where(kink & np.isfinite(g), KINK, WRONG))
-    return np.where(small, UNRESOLVED, status).astype(np.int8)

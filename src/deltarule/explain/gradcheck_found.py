@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.explain.differences import Measured
 from deltarule.params import Array
 
 #: What is found of one number, as `TermCheck.status` holds it.
@@ -194,6 +195,27 @@ class Direction:
             "relative_error": self.relative_error,
             "status": self.status,
         }
+
+
+def statuses(
+    g: Array,
+    found: Measured,
+    tolerance: Array,
+    rtol: float,
+    doubtful: NDArray[np.bool_],
+    nothing: Any,
+) -> NDArray[np.int8]:
+    """What is found of each number; a slope below `nothing` is as good as 0."""
+    size = np.maximum(np.abs(g), np.abs(found.value))
+    off = np.abs(g - found.value)
+    agrees = off <= tolerance + rtol * size  # false for NaN
+    # at a kink the value is the mean of two slopes, and any between them is a subgradient
+    between = off <= 0.55 * found.jump + tolerance
+    kink = ~agrees & (found.crossed | doubtful | (between & (found.jump > 0)))
+    vanishes = (g == 0) & (tolerance <= nothing)
+    small = agrees & (tolerance > 0.1 * size) & ~vanishes & (off + tolerance > 0)
+    status = np.where(agrees, RIGHT, np.where(kink & np.isfinite(g), KINK, WRONG))
+    return np.where(small, UNRESOLVED, status).astype(np.int8)
 
 
 def relative_errors(analytic: Array, numeric: Array) -> Array:
