@@ -95,11 +95,14 @@ def test_a_number_too_large_for_float32() -> None:
 def test_text_in_x(kind: Any) -> None:
     bad = X.astype(object)
     bad[5, 1] = "tall"
-    with pytest.raises(ValueError, match="could not convert string to float: 'tall'"):
+    said = "could not convert string to float: 'tall'\nFirst: 'tall' at row 5, column 1, counted"
+    with pytest.raises(ValueError, match=said):
         kind().fit(bad, y_of(kind))
+    said = r"float: 'wide'\nFirst: 'wide' at row 0, column 1 \('width'\), counted"
     frame = pd.DataFrame(X, columns=NAMES).assign(width="wide")
-    with pytest.raises(ValueError, match="could not convert string to float: 'wide'"):
-        kind().fit(frame, y_of(kind))
+    for one in (frame, pl.DataFrame(frame)):
+        with pytest.raises(ValueError, match=said):
+            kind().fit(one, y_of(kind))
     with pytest.raises(ValueError, match=r"dtype='numeric' is not compatible|could not convert"):
         fitted(kind).predict(np.full((3, FEATURES), "a"))
 
@@ -163,6 +166,29 @@ def test_bad_targets_are_refused_in_their_words(what: str) -> None:
     assert str(told[0]).splitlines()[0] == str(told[1]).splitlines()[0]
 
 
+def test_missing_targets_with_their_place() -> None:
+    letters = [*"dbac" * 16, "d", "b", None]
+    for y, what, row in (
+        (np.r_[Y_REAL[:-1], np.nan], "NaN", 66),
+        (np.r_[-np.inf, Y_REAL[1:]], "infinity", 0),
+        (np.array([*Y_REAL[:-1], None]), "None", 66),
+        (letters, "None", 66),
+        (pl.Series(letters), "None", 66),
+        (pd.Series(letters), "NaN", 66),
+        (pd.Series(letters).astype("string"), "<NA>", 66),
+        (pd.Series(letters).astype("category"), "NaN", 66),
+    ):
+        kind = dr.MLPRegressor if isinstance(y, np.ndarray) else dr.MLPClassifier
+        with pytest.raises(ValueError, match=rf"Input y contains {what}") as caught:
+            kind(**QUICK).fit(X, y)
+        assert str(caught.value).endswith(f"\nFirst: {what} at row {row}, counted from 0.")
+    frame = pd.DataFrame({"a": Y_REAL, "b": np.r_[Y_REAL[:9], np.nan, Y_REAL[10:]]})
+    with pytest.raises(ValueError, match=r"NaN at row 9, column 1 \('b'\)"):
+        dr.MLPRegressor(**QUICK).fit(X, frame)
+    with pytest.raises(ValueError, match="text and other labels"):
+        dr.MLPClassifier(**QUICK).fit(X, np.array([*"dbac" * 16, "d", "b", 3], dtype=object))
+
+
 def test_text_as_quantities_with_its_place() -> None:
     with pytest.raises(ValueError, match=r"y holds '\w' \(str\) at row 0.*not a number"):
         dr.MLPRegressor(**QUICK).fit(X, DATA["text labels"][1])
@@ -210,6 +236,8 @@ def test_bad_sample_weights(kind: Any, what: str) -> None:
         with pytest.raises(ValueError) as caught:  # noqa: PT011  # compared below
             one.fit(X, y_of(kind), sample_weight=BAD_WEIGHTS[what])
         told.append(str(caught.value).splitlines()[0])
+        if one.__class__ is kind and what in ("NaN", "infinite"):
+            assert "at row 66, counted from 0" in str(caught.value)
     assert told[0] == told[1]
 
 

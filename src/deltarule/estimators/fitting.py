@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight  # scikit-learn's words for its errors
 
 from deltarule.callbacks import as_callbacks
 from deltarule.data import check_inputs, check_targets
@@ -23,6 +22,7 @@ from deltarule.errors import DivergenceError, NonFiniteParametersError
 from deltarule.estimators import parameters
 from deltarule.estimators.context import epochs_for, told
 from deltarule.estimators.convergence import Convergence, Descent, Rates
+from deltarule.estimators.inputs import checked_weight
 from deltarule.estimators.validation import held_out
 from deltarule.history import History
 from deltarule.initializers import get_initializer
@@ -53,7 +53,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     X, y = est._checked_data(X, y, first)
     Y = est._targets(y, first, incremental)
     if weight is not None:
-        weight = _check_sample_weight(weight, X, dtype=X.dtype)
+        weight = checked_weight(weight, X)
     weight = est._weighted(y, weight, incremental)
     weight = None if weight is None else weight.astype(X.dtype, copy=False)
     random = check_random_state(est.random_state)
