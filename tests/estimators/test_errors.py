@@ -285,6 +285,9 @@ BAD_VALIDATION: dict[str, tuple[Any, str]] = {
     "weight too short": ((X, Y_CLASS, WEIGHT[:-1]), "sample_weight"),
     "NaN": ((spoiled(np.nan, np.asarray), Y_CLASS), "row 40, column 2"),
     "no rows": ((X[:0], Y_CLASS[:0]), "0 sample"),
+    "no y": ((X, None), "validation_data: .*requires y"),
+    "one-hot": ((X, np.eye(4)[Y_CLASS]), "validation_data: y has 4 columns of labels, but .* 1"),
+    "y with NaN": ((X, np.where(Y_CLASS == 3, np.nan, Y_CLASS)), "validation_data: Input y cont"),
 }
 
 
@@ -301,6 +304,41 @@ def test_bad_validation_data(what: str, method: str) -> None:
     options = {"classes": np.unique(Y_CLASS)} if method == "partial_fit" else {}
     with pytest.raises(ValueError, match=match):
         quiet(getattr(est, method), X, Y_CLASS, validation_data=given, **options)
+
+
+@pytest.mark.parametrize(("y", "y_held", "match"), [
+    (Y_REAL, np.c_[Y_REAL, Y_REAL], r"y has shape \(67, 2\)"),
+    (np.c_[Y_REAL, Y_REAL], Y_REAL, r"y has shape \(67,\)"),
+    (np.c_[Y_REAL, Y_REAL], np.c_[Y_REAL, Y_REAL, Y_REAL], r"y has shape \(67, 3\)"),
+    (Y_REAL, np.r_[Y_REAL[:-1], np.nan], "NaN at row 66"),
+    (Y_REAL, np.full(N, "many"), "y holds 'many'"),
+], ids=["2 for 1", "1 for 2", "3 for 2", "NaN", "text"])  # fmt: skip
+@pytest.mark.parametrize("scoring", [None, "neg_mean_absolute_error"])
+def test_bad_quantities_to_validate_on(y: Any, y_held: Any, match: str, scoring: Any) -> None:
+    """Broadcast against the outputs they would give a score, and a wrong one."""
+    with pytest.raises(ValueError, match=match) as caught:
+        dr.MLPRegressor(**QUICK, scoring=scoring).fit(X, y, validation_data=(X, y_held))
+    assert str(caught.value).startswith("validation_data: ")
+
+
+@pytest.mark.filterwarnings("ignore:Only one class:sklearn.exceptions.UndefinedMetricWarning")
+def test_scores_that_are_none() -> None:
+    """Without them the parameters of the start would count as the best ones."""
+    zeros = Y_CLASS == 0
+    est = dr.MLPClassifier(**QUICK, scoring="roc_auc")
+    with pytest.raises(ValueError, match=r"no epoch has a validation score.*they are nan"):
+        quiet(est.fit, X, zeros, validation_data=(X[zeros], zeros[zeros]))
+    with pytest.raises(ValueError, match=r"R\^2 is not defined for less than two rows"):
+        dr.MLPRegressor(**QUICK).fit(X, Y_REAL, validation_data=(X[:1], Y_REAL[:1]))
+    est = dr.MLPRegressor(**QUICK, scoring=lambda *_: None)
+    with pytest.raises(ValueError, match="scoring must return a number, got None"):
+        est.fit(X, Y_REAL, validation_data=(X, Y_REAL))
+
+
+def test_validation_classes_that_training_does_not_know() -> None:
+    est = dr.MLPClassifier(**QUICK)
+    with pytest.warns(UserWarning, match=r"classes that training does not know: \[4\]"):
+        quiet(est.fit, X, Y_CLASS, validation_data=(X, Y_CLASS + 1))
 
 
 def test_a_validation_set_that_is_too_small() -> None:

@@ -146,6 +146,37 @@ def test_going_on() -> None:
         warm.fit(X[few], Y_TEXT[few])
 
 
+def test_a_wrong_number_of_columns() -> None:
+    """A column too many would otherwise be left out without a word."""
+    three, one = np.c_[Y_NUMBERS, SIZES], SIZES
+    classes = [[0, 1, 2], [0, 1, 2, 3]]
+    ours = quiet(dr.MLPClassifier(**QUICK, warm_start=True).fit, X, Y_NUMBERS)
+    for y, found in ((three, "3 columns"), (one, "1 column")):
+        match = f"y has {found} of labels, but the network was fitted to 2"
+        for call in (
+            *(ours.fit, ours.partial_fit, ours.score, ours.input_gradients),
+            lambda X, y: dr.MLPClassifier(**QUICK).fit(X, Y_NUMBERS, validation_data=(X, y)),
+        ):
+            with pytest.raises(ValueError, match=match):
+                call(X, y)
+        first = dr.MLPClassifier(**QUICK)
+        with pytest.raises(ValueError, match=f"y has {found} of labels, but `classes` is of 2"):
+            first.partial_fit(X, y, classes=classes)
+        first.partial_fit(X, Y_NUMBERS, classes=classes)  # the failure has left nothing behind
+    with pytest.raises(ValueError, match="`classes` is of 1: give a list with the classes of each"):
+        dr.MLPClassifier(**QUICK).partial_fit(X, Y_NUMBERS, classes=[0, 1, 2, 3])
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[5, 67\]"):
+        ours.score(X, Y_NUMBERS[:5])
+    with pytest.raises(ValueError, match="Unknown label type: continuous-multioutput"):
+        dr.MLPClassifier(**QUICK).fit(X, X[:, :2])
+
+
+def test_classes_of_columns_as_one_array() -> None:
+    y = np.c_[np.arange(N) % 2, np.arange(N) // 2 % 2 + 5]
+    ours = dr.MLPClassifier(**QUICK).partial_fit(X, y, classes=np.array([[0, 1], [5, 6]]))
+    assert [one.tolist() for one in ours.classes_] == [[0, 1], [5, 6]]
+
+
 def test_a_frame_whose_columns_are_of_different_kinds() -> None:
     frame = pd.DataFrame({"color": COLORS, "size": np.array(["S", "M", "L", "XL"])[SIZES]})
     ours = quiet(dr.MLPClassifier(**QUICK).fit, X, frame)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from estimator_cases import (
     CLASSIFICATION,
     DATA,
@@ -217,6 +218,38 @@ def test_any_scorer_may_decide(scoring: str, how: str) -> None:
         other = fitted(task, early_stopping=True)
         np.testing.assert_array_equal(ours.loss_curve_, other.loss_curve_)  # the same split
     assert ours.best_validation_score_ == max(ours.validation_scores_)
+
+
+def weighted_scorer(est: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    return -float(np.average(np.abs(est.predict(X) - y), weights=sample_weight))
+
+
+@pytest.mark.parametrize(("scoring", "weighs"), [
+    ("neg_mean_squared_error", True), (weighted_scorer, True),
+    (lambda est, X, y, **options: weighted_scorer(est, X, y, **options), True),
+    ("neg_max_error", False), (own_scorer, False),
+])  # fmt: skip
+def test_weights_go_to_the_scorers_that_take_them(scoring: Any, weighs: bool) -> None:
+    """A function (estimator, X, y) has no place for them: the rows count alike."""
+    X_held, y_held = HELD["regression"]
+    first = slice(10) if weighs else slice(20)
+    weight = np.r_[np.ones(10), np.zeros(10)]
+    ours = fitted("regression", scoring=scoring, validation=(X_held, y_held, weight))
+    some = fitted("regression", scoring=scoring, validation=(X_held[first], y_held[first]))
+    np.testing.assert_allclose(ours.validation_scores_, some.validation_scores_, rtol=1e-12)
+
+
+def test_class_weights_beside_a_scorer_of_ones_own() -> None:
+    options: dict[str, Any] = {"early_stopping": True, "class_weight": "balanced"}
+    ours = fitted("multiclass", scoring=lambda *_: 0.5, **options)
+    assert ours.validation_scores_ == [0.5] * 6
+
+
+def test_validation_labels_may_be_sparse() -> None:
+    X_held, y_held = HELD["multilabel"]
+    ours = fitted("multilabel", validation=(X_held, sp.csr_array(y_held)))
+    plain = fitted("multilabel", validation=HELD["multilabel"])
+    assert ours.validation_scores_ == plain.validation_scores_
 
 
 def test_a_scorer_sees_rows_without_complaints_about_names() -> None:

@@ -171,6 +171,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         """y as the network takes it (n, n_outputs), after checks; may set what y determines."""
 
     @abstractmethod
+    def _check_held_out(self, y: Any) -> None:
+        """Raise ValueError for validation targets that are not of the kind of the training's."""
+
+    @abstractmethod
     def _default_score(self, y: Any, output: Array, weight: Any) -> float:
         """What `score` would give, for outputs of the network."""
 

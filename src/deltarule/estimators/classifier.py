@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -9,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions  # its own parameter checks
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
@@ -237,6 +238,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     def _accuracy(self, y: Any, said: Any, weight: Any) -> float:
         if self._class_targets.groups is None:
             return float(accuracy_score(y, said, sample_weight=weight))
+        self._class_targets.require_columns(y)
+        check_consistent_length(y, said, weight)
         return float(np.average((np.asarray(y) == said).all(axis=1), weights=weight))
 
     # -- what training asks of a classifier -----------------------------------------------------
@@ -285,6 +288,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
 
     def _ends(self) -> tuple[Any, Any]:
         return self._class_targets.loss(self.loss), self._class_targets.output()
+
+    def _check_held_out(self, y: Any) -> None:
+        self._class_targets.require_columns(y)
+        unknown = self._class_targets.unknown(y)
+        if unknown:
+            warnings.warn(
+                f"the y of validation_data has classes that training does not know: {unknown}; no "
+                "prediction of these rows can be right",
+                stacklevel=2,
+            )
 
     def _default_score(self, y: Any, output: Array, weight: Any) -> float:
         said = self._class_targets.decode(output)

@@ -286,6 +286,11 @@ def _finish(est: Any, loop: Loop, score: Callable[[], float] | None, incremental
     est._optimizer.state = run.state
     est.stopped_ = None if history.stopped == "epochs" else history.stopped
     if score is not None and (not incremental or est.stopped_ == "early stopping"):
+        if est.best_validation_score_ == -np.inf:
+            raise ValueError(
+                "no epoch has a validation score, so none can be kept: they are "
+                f"{est.validation_scores_[-1]}. Give other rows or another `scoring`"
+            )
         est.network_.theta = est._best_theta
         est._no_improvement_count = 0 if incremental else est._no_improvement_count
     if est.stopped_ == "interrupted":

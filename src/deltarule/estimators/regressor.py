@@ -187,6 +187,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
             raise ValueError(f"the loss {loss.name!r} is of classes: use MLPClassifier")
         return loss, loss.link
 
+    def _check_held_out(self, y: Any) -> None:
+        net = self.network_
+        check_targets(net.loss, y, len(y), net.sizes[-1], np.float64, "y")
+        if self.scoring is None and len(y) < 2:
+            raise ValueError("R^2 is not defined for less than two rows")
+
     def _default_score(self, y: Any, output: Array, weight: Any) -> float:
         if len(y) < 2:
             return float(r2_score(y, output, sample_weight=weight))  # warns that there is none

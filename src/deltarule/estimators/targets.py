@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,  # scikit-learn's words for its errors
+    check_classification_targets,
     type_of_target,
     unique_labels,
 )
@@ -65,8 +66,28 @@ class ClassTargets:
         """Whether each output is a yes/no label of its own."""
         return bool(self.binarizers[0].y_type_.startswith("multilabel"))
 
+    def require_columns(self, y: Any, known: str = "the network was fitted to {}") -> None:
+        """Raise ValueError if y does not have one column for each output of classes."""
+        several = self.multilabel or self.groups is not None
+        expected = len(self.classes) if several else 1
+        shape = y.shape if hasattr(y, "shape") else np.shape(y)
+        found = shape[1] if len(shape) == 2 else 1
+        if found != expected:
+            columns = f"{found} column{'s' * (found != 1)}"
+            raise ValueError(f"y has {columns} of labels, but {known.format(expected)}")
+
+    def unknown(self, y: Any) -> list[Any]:
+        """The classes of y that are not known."""
+        columns = [y] if self.groups is None else [_column(y, j) for j in range(len(self.groups))]
+        return [
+            label
+            for binarizer, column in zip(self.binarizers, columns, strict=True)
+            for label in np.setdiff1d(unique_labels(column), binarizer.classes_).tolist()
+        ]
+
     def require_same_classes(self, y: Any, *, exactly: bool) -> None:
         """Raise ValueError if y has classes that are not known, or, if `exactly`, lacks one."""
+        self.require_columns(y)
         for j, binarizer in enumerate(self.binarizers):
             column = y if self.groups is None else _column(y, j)
             known, found = binarizer.classes_, unique_labels(column)
@@ -143,7 +164,10 @@ def _columns(y: Any) -> list[Any] | None:
         if any(column.dtype.kind not in "biuf" for column in columns):
             return columns
         y = array = np.column_stack(columns)
-    return list(array.T) if type_of_target(y, input_name="y") == "multiclass-multioutput" else None
+    kind = type_of_target(y, input_name="y")
+    if kind == "continuous-multioutput":
+        check_classification_targets(y)  # raises: quantities are no classes
+    return list(array.T) if kind == "multiclass-multioutput" else None
 
 
 def _column(y: Any, j: int) -> Any:
@@ -161,13 +185,17 @@ def all_classes_told(est: Any, y: Any, classes: Any) -> ClassTargets | None:
 
     Raises ValueError for classes that are missing at the first call or differ at a later one.
     """
-    columns = isinstance(classes, list | tuple) and len(classes) and np.ndim(classes[0]) == 1
+    listed = isinstance(classes, list | tuple | np.ndarray)
+    columns = listed and len(classes) and np.ndim(classes[0]) == 1
     if not columns:
         if not _check_partial_fit_first_call(est, classes):
             return None
-        return ClassTargets(y if type_of_target(y).startswith("multilabel") else classes)
-    told = ClassTargets(classes, apart=True)
+        told = ClassTargets(y if type_of_target(y).startswith("multilabel") else classes)
+        told.require_columns(y, "`classes` is of {}: give a list with the classes of each column")
+        return told
+    told = ClassTargets(list(classes), apart=True)
     if not hasattr(est, "classes_"):
+        told.require_columns(y, "`classes` is of {}")
         return told
     same = len(told.classes) == len(est.classes_)
     if not same or not all(map(np.array_equal, told.classes, est.classes_)):

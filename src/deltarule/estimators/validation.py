@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from deltarule.data import check_sample_weight
-from deltarule.estimators.inputs import checked
+from deltarule.estimators.inputs import checked_both
 from deltarule.network import Network
 
 Score = Callable[[], float]
@@ -58,12 +59,14 @@ def held_out(
 def _given(est: Any, given: Any, net: Network) -> tuple[Any, Any, Any]:
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight)")
-    X, y = checked(est, given[0]), np.asarray(given[1])
-    if len(y) != X.shape[0]:
-        raise ValueError(f"validation_data: X has {X.shape[0]} rows, y has {len(y)}")
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y.ravel()
-    weight = check_sample_weight(given[2], len(y), net.dtype) if len(given) == 3 else None
+    try:
+        X, y = checked_both(est, *given[:2], reset=False, y_numeric=not is_classifier(est))
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y.ravel()
+        est._check_held_out(y)
+        weight = check_sample_weight(given[2], len(y), net.dtype) if len(given) == 3 else None
+    except ValueError as error:
+        raise ValueError(f"validation_data: {error}") from None
     return X, y, weight
 
 
@@ -79,5 +82,22 @@ def _score(est: Any, net: Network, X: Any, y: Any, weight: Any) -> Score:
     view = copy.copy(est)  # shares the network; X has no column names any more
     vars(view).pop("feature_names_in_", None)
     scorer = check_scoring(view, scoring=est.scoring)
-    weights = {} if weight is None else {"sample_weight": weight}
-    return lambda: float(scorer(view, X, y, **weights))
+    weights = {} if weight is None or not _takes_weights(scorer) else {"sample_weight": weight}
+
+    def chosen() -> float:
+        value = scorer(view, X, y, **weights)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"scoring must return a number, got {value!r} from {est.scoring!r}"
+            ) from None
+
+    return chosen
+
+
+def _takes_weights(scorer: Any) -> bool:
+    """Whether a scorer can weigh the rows; a function (estimator, X, y) counts them alike."""
+    function = getattr(scorer, "_score_func", scorer)  # what scikit-learn's own scorers call
+    known = inspect.signature(function).parameters
+    return "sample_weight" in known or any(one.kind is one.VAR_KEYWORD for one in known.values())
