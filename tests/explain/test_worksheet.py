@@ -136,6 +136,73 @@ def test_more_digits_are_held_to_more(tmp_path: Any) -> None:
     assert not check_worksheet(claiming(a=[["0.52000"]])).ok
 
 
+WHOLE: dict[str, Any] = {
+    "network": {"sizes": [2, 2, 1], "activations": ["relu", "identity"], "loss": "squared_error"},
+    "weights": [[[1, 2], [-1, 1]], [[2], [-1]]],
+    "biases": [[0, 1], [0]],
+    "inputs": [[2, 1]],
+    "targets": [[2]],
+}
+
+
+def test_whole_numbers_are_not_one_off() -> None:
+    right = {"z": [[1, 6], [-4]], "loss": 18, "delta": [[-12, 6], [-6]]}
+    assert check_worksheet(WHOLE | {"claims": right}).ok
+    # the bias of 1 is forgotten, and carried on rightly
+    slip = {"z": [[1, 5], [-3]], "a": [[1, 5], [-3]], "delta": [[-10, 5], [-5]]}
+    report = check_worksheet(WHOLE | {"claims": slip})
+    assert [(one.quantity, one.index) for one in report.wrong] == [("z", (1,))]
+    assert len(report.followers) == 6
+    # a second slip, of one unit, is told from what follows
+    report = check_worksheet(WHOLE | {"claims": slip | {"delta": [[-10, 4], [-5]]}})
+    assert [(one.quantity, one.layer) for one in report.wrong] == [("z", 1), ("delta", 1)]
+
+
+@pytest.mark.parametrize(
+    ("claims", "ok"),
+    [
+        ({"a": [["0.5"]]}, True),  # 0.5250 rounded to one digit
+        ({"a": [["0.6"]]}, False),
+        ({"z": [["0.2"]]}, False),  # 0.1 is right: one unit is too much
+        ({"a": [["0.5250"]], "delta": [["-0.4750"]], "new_biases": [["0.3375"]]}, True),
+        ({"a": [["0.5249"]]}, True),  # cut off
+        ({"a": [["0.525"]], "delta": [[0]]}, False),  # not the 0 of -0.475 rounded to no decimals
+        ({"a": [["0.525"]], "delta": [["-0"]]}, False),
+    ],
+)
+def test_a_printed_number_is_rounded_or_cut_off(claims: dict[str, Any], ok: bool) -> None:
+    assert check_worksheet(sheet(claims=claims)).ok is ok
+
+
+def test_trailing_zeros_of_whole_numbers_are_not_digits() -> None:
+    large = sheet(
+        network=SHEET["network"] | {"activations": ["identity"], "loss": "squared_error"},
+        inputs=[[12345.6, 0]],
+        targets=[[0.123]],
+        weights=[[[1], [1]]],
+        biases=[[0.0]],
+    )
+    four = {"z": [[12350]], "delta": [["12350"]], "loss": "7.621e7", "new_biases": [["-6173"]]}
+    assert check_worksheet(large | {"claims": four}).ok
+    assert not check_worksheet(large | {"claims": four | {"z": [[12360]]}}).ok
+
+
+def test_decimals_that_are_constant_are_not_taken_for_significant_digits() -> None:
+    # two digits of small deltas say nothing of the digits of a, which is not printed
+    deep = {
+        "network": {"sizes": [2, 2, 1], "activations": ["sigmoid"] * 2, "loss": "squared_error"},
+        "weights": [[[0.1, 0.2], [0.3, 0.4]], [[0.5], [0.6]]],
+        "biases": [[0.1, 0.1], [0.2]],
+        "inputs": [[1, 2]],
+        "targets": [[1]],
+    }
+    delta = {"delta": [["-0.0057", "-0.0060"], ["-0.0532"]]}
+    assert check_worksheet(deep | {"claims": delta}).ok
+    assert not check_worksheet(
+        deep | {"claims": {"delta": [["-0.0053", "-0.0060"], ["-0.0532"]]}}
+    ).ok
+
+
 def test_a_batch_has_rows() -> None:
     many = sheet(inputs=[[1, 2], [0, 1]], targets=[[1], [0]], claims={"z": [[["0.1"], ["-0.15"]]]})
     assert check_worksheet(many).ok

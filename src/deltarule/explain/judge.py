@@ -1,7 +1,7 @@
 """Someone's numbers of a step, one by one: right, following from an earlier one, or wrong.
 
-What rounding does. A number printed as 0.476 may stand for anything within one unit of its last
-digit, rounded or cut off. A person goes on with what he printed or with what he had before printing
+What rounding does. A number printed as 0.476 may stand for anything that is rounded or cut off to
+it. A person goes on with what he printed or with what he had before printing
 it; so what follows is computed from the printed number, with a radius that reaches to the unrounded
 one, carried along to first order (`approx.py`). A quantity that is not printed is taken to be
 rounded as the printed ones are. A number is accepted if it lies within the radius of what follows
@@ -12,16 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.explain.step import QUANTITIES, Claims, Problem, Step, Variant
+from deltarule.explain.step import QUANTITIES, Claims, Problem, Step, Told, Variant
 from deltarule.params import Array
 
 Mask = NDArray[np.bool_]
 Masks = dict[tuple[str, int], Mask]
 Rounding = Callable[[Array], Array]
+
+# Above this share of numbers that are more than half a unit too near to 0, they were cut off: of
+# those that are cut off it is one half, of those that are rounded none, but for earlier rounding.
+_CUT = 0.25
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ def in_order(L: int) -> list[tuple[str, int]]:
 
 def judge(problem: Problem, claims: Claims) -> Judgement:
     """Compare every claim with the right number and with what follows from earlier claims."""
+    claims = _whole_numbers(problem, claims)
     rounding = working_precision(problem, claims)
     own = Step(problem, claims=claims, carry="all", rounding=rounding)
     trusted = Step(problem, claims=claims, carry="consistent", rounding=rounding)
@@ -113,42 +119,104 @@ def judge(problem: Problem, claims: Claims) -> Judgement:
     return Judgement(problem, claims, Step(problem), own, right, following, wrong, rounding)
 
 
-def working_precision(problem: Problem, claims: Claims) -> Rounding:
-    """The radius that rounding adds to a number that is not printed.
+class Habit(NamedTuple):
+    """How an author rounds.
 
-    Numbers that are printed with all their digits (0.5 for one half) tell nothing; of the others,
-    the most frequent number of decimals and of significant digits is taken to be the author's, and
-    the coarser of the two holds.
+    Attributes
+    ----------
+    decimals, digits : int or None
+        As many decimals always, or as many significant digits; if both, the coarser holds.
+    cut : bool
+        Cut off instead of rounded.
+    """
+
+    decimals: int | None
+    digits: int | None
+    cut: bool
+
+    def unit(self, v: Array) -> Array:
+        """One unit of the last digit that he keeps of v."""
+        fixed = 0.0 if self.decimals is None else 10.0**-self.decimals
+        if self.digits is None:
+            return np.full(np.shape(v), fixed)
+        size = np.abs(np.where(v == 0, 1.0, v))
+        return np.maximum(fixed, 10.0 ** (np.floor(np.log10(size)) + 1 - self.digits))
+
+
+def working_precision(problem: Problem, claims: Claims) -> Rounding:
+    """The radius that rounding adds to a number that is not printed."""
+    habit = _habit(problem, claims)
+    if habit is None:
+        return lambda v: np.zeros_like(v)
+    share = 1.0 if habit.cut else 0.5
+    return lambda v: np.asarray(np.where(np.isfinite(v), share * habit.unit(v), 0.0))
+
+
+def _habit(problem: Problem, claims: Claims) -> Habit | None:
+    """What the printed numbers tell of rounding; None if it is nothing.
+
+    Numbers that are printed with all their digits (0.5 for one half) tell nothing. Of the others
+    either the number of decimals is always the same or that of significant digits: the more
+    constant of the two is taken to be the author's; of two that are equally so, the coarser. Who
+    cuts off what he prints is taken to do so with every number. Whole numbers none of which is
+    right but for a fraction were not rounded: the right ones are whole by themselves.
     """
     exact = Step(problem)
     decimals: list[int] = []
     digits: list[int] = []
+    short: list[float] = []  # by how many units the printed number is nearer to 0
     for quantity in QUANTITIES:
         for layer, told in claims.get(quantity, {}).items():
             value = exact.values[quantity][layer].v
             rounded = (
                 ~np.isnan(told.value) & (told.value != 0) & (np.abs(told.value - value) > 1e-15)
             )
-            for number, unit in zip(told.value[rounded], told.unit[rounded], strict=True):
+            for number, unit, right in zip(
+                told.value[rounded], told.unit[rounded], value[rounded], strict=True
+            ):
                 place = round(-np.log10(unit))
-                decimals.append(place)
+                decimals.append(max(place, 0))  # 7.6e7 has none
                 digits.append(int(np.floor(np.log10(abs(number)))) + 1 + place)
-    if not decimals:
-        return lambda v: np.zeros_like(v)
-    unit, kept = 10.0 ** -_mode(decimals), _mode(digits)
+                with np.errstate(over="ignore"):  # a wild number may be 1e300 units off
+                    short.append((right - number) * np.sign(number) / unit)
+    whole = not any(decimals) and all(abs(one) >= 1 for one in short)
+    if not decimals or whole:
+        return None
+    (place, places), (kept, alike) = _mode(decimals), _mode(digits)
+    return Habit(
+        place if places >= alike else None,
+        kept if alike >= places else None,
+        bool(np.mean([0.5 < one < 2 for one in short]) > _CUT),
+    )
 
-    def radius(v: Array) -> Array:
-        size = np.abs(np.where(v == 0, 1.0, v))
-        relative = 10.0 ** (np.floor(np.log10(size)) + 1 - kept)
-        return np.asarray(np.where(np.isfinite(v), 0.5 * np.maximum(unit, relative), 0.0))
 
-    return radius
-
-
-def _mode(values: Sequence[int]) -> int:
-    """The most frequent value; the smallest of several."""
+def _mode(values: Sequence[int]) -> tuple[int, int]:
+    """The most frequent value, the smallest of several; and how often it is there."""
     found, counts = np.unique(values, return_counts=True)
-    return int(found[counts.argmax()])
+    return int(found[counts.argmax()]), int(counts.max())
+
+
+def _whole_numbers(problem: Problem, claims: Claims) -> Claims:
+    """Whole numbers are meant as precisely as the others: among decimals 0 is 0.000."""
+    layers = [(name, l, told) for name in claims for l, told in claims[name].items()]
+    units = np.concatenate([told.unit[~np.isnan(told.value)] for _, _, told in layers])
+    if (units == 1).all() or not (units == 1).any():
+        return claims
+    others = {
+        name: {
+            l: Told(np.where(told.unit == 1, np.nan, told.value), told.unit)
+            for l, told in claims[name].items()
+        }
+        for name in claims
+    }
+    finest = float(units.min())
+    habit = _habit(problem, others) or Habit(round(-np.log10(finest)), None, False)
+    result: dict[str, dict[int, Told]] = {name: {} for name in claims}
+    for name, l, told in layers:
+        whole = (told.unit == 1) & (np.round(told.value) == told.value)
+        unit = np.where(told.value == 0, finest, habit.unit(told.value))
+        result[name][l] = Told(told.value, np.where(whole, unit, told.unit))
+    return result
 
 
 def agreement(judgement: Judgement, variants: Sequence[Variant]) -> tuple[Masks, Masks]:

@@ -100,6 +100,18 @@ class Told(NamedTuple):
     value: Array
     unit: Array
 
+    @property
+    def ends(self) -> tuple[Array, Array]:
+        """Between what a printed number may lie: it is rounded to it, or cut off to it.
+
+        A whole unit is too much: whoever prints 2 does not mean 3. So where nothing was rounded on
+        the way, as with whole numbers, only the right number is right.
+        """
+        whole, half = self.unit * (1 - 1e-6), self.unit / 2
+        low = np.where(self.value > 0, half, whole)
+        high = np.where(self.value < 0, half, whole)
+        return self.value - low, self.value + high
+
 
 Claims = Mapping[str, Mapping[int, Told]]
 
@@ -260,19 +272,21 @@ class Step:
         if name in self.values:
             self.values[name][l] = value
         told = self.claims.get(name, {}).get(l)
-        radius = value.r if self.rounding is None else value.r + self.rounding(value.v)
+        rounded = np.zeros(value.v.shape) if self.rounding is None else self.rounding(value.v)
+        radius = value.r + rounded
         if told is None:
             return Approx(value.v, radius)
         said = ~np.isnan(told.value)
         slack = 1e-12 * np.abs(value.v) + 1e-15  # of float64 arithmetic itself
-        agrees = ~said | (np.abs(told.value - value.v) <= value.r + told.unit + slack)
+        low, high = told.ends
+        agrees = ~said | ((value.v + value.r >= low - slack) & (value.v - value.r <= high + slack))
         self.agrees[name][l] = agrees
         carried = said & (agrees if self.carry == "consistent" else self.carry == "all")
         # what was carried on lies within the printed digits and, if they agree, within the value
-        low = np.maximum(value.v - value.r, told.value - told.unit)
-        high = np.minimum(value.v + value.r, told.value + told.unit)
+        low = np.maximum(value.v - value.r, low)
+        high = np.minimum(value.v + value.r, high)
         reach = np.maximum(np.maximum(high - told.value, told.value - low), 0)
-        r = np.where(agrees, reach, told.unit)
+        r = np.where(agrees, reach, np.where(rounded > 0, told.unit, 0.0))
         return Approx(np.where(carried, told.value, value.v), np.where(carried, r, radius))
 
     # -- what rules ask for -----------------------------------------------------------------------
