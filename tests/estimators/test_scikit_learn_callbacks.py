@@ -214,3 +214,9 @@ def test_only_callbacks_can_be_set() -> None:
     with pytest.raises(TypeError, match="FitCallback"):
         dr.MLPRegressor().set_callbacks(print)
     assert "callbacks" not in inspect.signature(dr.MLPRegressor.fit).parameters
+
+
+def test_theirs_in_the_parameter_callbacks_says_where_they_go() -> None:
+    est = dr.MLPClassifier(**QUICK, callbacks=[callback.ProgressBar()])
+    with pytest.raises(ValueError, match=r"ProgressBar is a callback of scikit-learn: .*set_callb"):
+        est.fit(*DATA["multiclass"])

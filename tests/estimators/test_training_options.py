@@ -298,6 +298,9 @@ def test_callbacks_of_the_package() -> None:
     assert [epoch for epoch, _, _ in watcher.epochs] == list(range(1, 7))
     np.testing.assert_array_equal(watcher.epochs[-1][2], ours.network_.theta)
     assert seen == ours.history_.loss
+    alone = Watcher()
+    fitted("multiclass", callbacks=alone)  # one is as good as a list of one
+    assert alone.calls == ["start", "end"]
     np.testing.assert_array_equal(theta(ours), theta(fitted("multiclass", batch_size=10)))
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from deltarule.callbacks import as_callbacks
 from deltarule.data import check_inputs, check_targets
 from deltarule.engines import Run, get_engine
 from deltarule.errors import DivergenceError, NonFiniteParametersError
@@ -193,7 +192,7 @@ def _loop(
         schedule=schedule,
         held=None,
         best=None,
-        callbacks=as_callbacks(est.callbacks or ()),
+        callbacks=parameters.callbacks(est.callbacks),
         order=_orders(n, random if est.shuffle else None),
         show=False,
     )

@@ -13,6 +13,8 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from deltarule.activations import Activation, get_activation
+from deltarule.callbacks import Callback, as_callbacks
+from deltarule.errors import SpecError
 from deltarule.losses import Loss
 from deltarule.optimizers import LBFGS, SGD, Adam, Optimizer, get_optimizer
 from deltarule.schedules import SCHEDULES, Schedule, get_schedule
@@ -54,7 +56,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "scoring": [None, str, callable],
     "dtype": [None, StrOptions({"float32", "float64"}), type, np.dtype],
     "engine": [str],
-    "callbacks": [None, list, tuple, callable],
+    "callbacks": [None, list, tuple, callable, Callback],
     "n_ensemble": [_COUNT],
     "n_jobs": [None, Integral],
 }
@@ -116,6 +118,17 @@ def optimizer(params: Mapping[str, Any]) -> Optimizer:
         return dataclasses.replace(rule, **{name: float(params[name]) for name in names})
     # the others, RMSprop and Adagrad, have an epsilon as well
     return dataclasses.replace(rule, epsilon=float(params["epsilon"]))  # type: ignore[call-arg]  # see above
+
+
+def callbacks(given: Any) -> list[Callback]:
+    """The package's callbacks. Raises SpecError for anything else, scikit-learn's among them."""
+    for one in given if isinstance(given, list | tuple) else ():
+        if hasattr(one, "on_fit_task_begin"):
+            raise SpecError(
+                f"{type(one).__name__} is a callback of scikit-learn: give it to the estimator's "
+                "set_callbacks(...), not to the parameter `callbacks`"
+            )
+    return as_callbacks(given or ())
 
 
 def schedule(given: str | Schedule | Callable[[int], float]) -> Schedule:
