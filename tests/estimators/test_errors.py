@@ -463,9 +463,9 @@ def test_questions_about_gradients_that_make_no_sense() -> None:
     est = fitted(dr.MLPClassifier)
     with pytest.raises(ValueError, match="not both"):
         est.input_gradients(X, Y_CLASS, output=1)
-    for output in (-1, 4):
+    for output in (-1, 4, 0.5, "red"):
         with pytest.raises(
-            ValueError, match=rf"output={output}: the network has the outputs 0 to 3"
+            ValueError, match=rf"output={output!r}: the network has the outputs 0 to 3"
         ):
             est.input_gradients(X, output=output)
     for call in (est.input_gradients, lambda x: est.per_sample_gradients(x, Y_CLASS)):

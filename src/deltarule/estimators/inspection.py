@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,8 @@ def input_gradients(est: Any, X: Any, y: Any, output: int | None) -> Array:
         Y = est._encoded(y)
         return np.asarray(np.mean([backward(net, X, Y).inputs for net in est.networks_], axis=0))
     k = est.n_outputs_
-    if output is not None and not 0 <= output < k:
-        raise ValueError(f"output={output}: the network has the outputs 0 to {k - 1}")
+    if output is not None and not (isinstance(output, Integral) and 0 <= output < k):
+        raise ValueError(f"output={output!r}: the network has the outputs 0 to {k - 1}")
     if output is not None or k == 1:
         return _mean_product(est, X, _one_hot(np.full(len(X), output or 0), k))
     if is_classifier(est) and est.out_activation_ == "softmax" and np.ndim(est.classes_[0]) == 0:
