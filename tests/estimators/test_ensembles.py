@@ -120,6 +120,18 @@ def test_warnings_of_an_ensemble_are_those_of_one() -> None:
     assert {w.category for w in caught} == {ConvergenceWarning}
 
 
+def test_each_line_says_of_which_network_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = fitted("multiclass", n_ensemble=3, verbose=True, early_stopping=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 * 2 * 6
+    for k, one in enumerate(ours.estimators_, start=1):
+        told = [line.removeprefix(f"network {k}: ") for line in lines if f"network {k}: " in line]
+        assert told[::2] == [
+            f"Iteration {i}, loss = {loss:.8f}" for i, loss in enumerate(one.loss_curve_, start=1)
+        ]
+        assert told[1::2] == [f"Validation score: {s:f}" for s in one.validation_scores_]
+
+
 class Narrow(dr.MLPRegressor):
     """A user's subclass with parameters of its own and another signature of fit."""
 

@@ -56,7 +56,7 @@ class Descent:
         if self.plan == "invscaling":
             self.learning_rate = self.rule.learning_rate / (samples_seen + 1) ** self.power_t
 
-    def stops(self, message: str, verbose: bool) -> bool:
+    def stops(self, message: str, say: Callable[[str], None]) -> bool:
         """Without progress: True to stop, or with "adaptive" a fifth of the rate until 1e-6."""
         stops = self.plan != "adaptive" or self.learning_rate <= _SMALLEST_RATE
         if not stops:
@@ -64,8 +64,7 @@ class Descent:
             end = f"Setting learning rate to {self.learning_rate:f}"
         else:
             end = "Learning rate too small. Stopping." if self.plan == "adaptive" else "Stopping."
-        if verbose:
-            print(f"{message} {end}")
+        say(f"{message} {end}")
         return stops
 
 
@@ -145,8 +144,7 @@ class Convergence(Callback):
         est.loss_ = float(self.objective @ self.rows_per_batch) / self.rows
         est.t_ += self.rows
         est.loss_curve_.append(est.loss_)
-        if est.verbose:
-            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+        self.say(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
         if self.score is None:
             self._watch_loss()
         else:
@@ -158,10 +156,15 @@ class Convergence(Callback):
                 f"{watched} did not improve more than tol={est.tol:f} for "
                 f"{est.n_iter_no_change:g} consecutive epochs."
             )
-            if not self.descent.stops(message, est.verbose):
+            if not self.descent.stops(message, self.say):
                 est._no_improvement_count = 0
             else:
                 progress.stop("converged" if self.score is None else "early stopping")
+
+    def say(self, text: str) -> None:
+        """Print a line if est is verbose, in one piece: networks of an ensemble speak at once."""
+        if self.est.verbose:
+            print(f"{vars(self.est).get('_name', '')}{text}\n", end="")
 
     def _watch_loss(self) -> None:
         est = self.est
@@ -173,8 +176,7 @@ class Convergence(Callback):
         """Take in a validation score; NaN counts as no improvement."""
         est = self.est
         est.validation_scores_.append(score)
-        if est.verbose:
-            print(f"Validation score: {score:f}")
+        self.say(f"Validation score: {score:f}")
         worse = score < est.best_validation_score_ + est.tol
         est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
         if score > est.best_validation_score_:

@@ -30,15 +30,17 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     method = "partial_fit" if incremental else "fit"
     known = {"classes": est.classes_} if incremental and "classes_" in vars(est) else {}
 
-    def run(member: Any) -> None:
-        member._stop = stop
+    def run(k: int) -> None:
+        member = members[k]
+        member._stop, member._name = stop, f"network {k + 1}: "
         getattr(member, method)(X, y, weight, validation_data=validation, **known)
-        del member._stop
+        del member._stop, member._name
 
     jobs = get_num_threads() if est.n_jobs is None else effective_n_jobs(est.n_jobs)
     alone = nullcontext() if has_epochs(est.solver) else one_blas_thread()
     with stop_on_ctrl_c(stop), alone, ThreadPoolExecutor(min(jobs, len(members))) as pool:
-        tell_networks(est, told(X, y, weight), pool.map(run, members), lambda: _show(est, members))
+        results = pool.map(run, range(len(members)))
+        tell_networks(est, told(X, y, weight), results, lambda: _show(est, members))
 
 
 def _show(est: Any, members: list[Any]) -> None:
