@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,8 @@ def test_lbfgs_advice_is_what_lbfgs_can_take() -> None:
     assert (caught.value.epoch, caught.value.batch) == (1, 1)
     assert "clip_norm" not in str(caught.value)
     assert "learning rate" not in str(caught.value)
+    # it is said of estimators too, whose parameters are called alpha and solver
+    assert not re.search("l2=|optimizer=", str(caught.value))
     np.testing.assert_array_equal(net.theta, before)
 
 

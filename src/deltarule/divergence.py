@@ -36,7 +36,7 @@ def divergence(
         else ("its parameters are no longer finite")
     )
     if isinstance(run.optimizer, LBFGS):  # it takes neither a learning rate nor clipping
-        advice = ['l2=1e-4, or optimizer="adam"']
+        advice = ["an l2 penalty (or a larger one), or Adam in place of L-BFGS"]
     else:
         advice = [f"a smaller learning rate (it was {rate:.3g})"]
         advice += ["clip_norm=1"] if run.clip_norm is None else []
