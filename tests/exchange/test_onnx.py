@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx_oracle import assert_close, evaluate, run
+from sklearn.neural_network import MLPClassifier as TheirClassifier
+from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 import deltarule as dr
@@ -226,6 +228,13 @@ def test_more_than_the_format_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_model(thing: Any) -> None:
     with pytest.raises(dr.SpecError, match="to_onnx takes a Network, an MLPClassifier"):
         to_onnx(thing)
+
+
+def test_what_to_do_with_a_model_of_scikit_learn() -> None:
+    with pytest.raises(dr.SpecError, match=r"not MLPClassifier of scikit-learn: .*dr.from_sklearn"):
+        to_onnx(TheirClassifier())
+    with pytest.raises(dr.SpecError, match=r"not Pipeline of scikit-learn: .*register_skl2onnx"):
+        to_onnx(make_pipeline(dr.MLPClassifier()))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "double", np.int64, 7])

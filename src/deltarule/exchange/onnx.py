@@ -162,8 +162,17 @@ def _export(model: Any, dtype: np.dtype[Any] | None) -> ModelProto:
         return export_estimator(model, dtype)
     raise SpecError(
         "to_onnx takes a Network, an MLPClassifier, an MLPRegressor or a TableModel, not "
-        f"{type(model).__name__}"
+        f"{type(model).__name__}{_instead(model)}"
     )
+
+
+def _instead(model: Any) -> str:
+    """What to do with a model of scikit-learn, "" for anything else."""
+    if not type(model).__module__.startswith("sklearn."):
+        return ""
+    if type(model).__name__ in ("MLPClassifier", "MLPRegressor"):
+        return " of scikit-learn: convert it first, dr.from_sklearn(...)"
+    return " of scikit-learn: call register_skl2onnx() of this module, then skl2onnx.to_onnx(...)"
 
 
 def _dtype(name: str | None) -> np.dtype[Any] | None:
