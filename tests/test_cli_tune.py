@@ -100,6 +100,10 @@ def program(*arguments: object, **options: Any) -> subprocess.Popen[str]:
 # -- tune ---------------------------------------------------------------------------------------
 
 
+def test_one_trial_is_no_trials() -> None:
+    assert "\n1 trial (random search, " in ok(*TUNE, "--trials", 1).stdout
+
+
 def test_the_report_and_the_model() -> None:
     result = ok(*TUNE, "--trials", 7, "--study", "s.jsonl", "--plot", "p.svg", "-o", "m.st")
     lines = [line.rstrip() for line in result.stdout.splitlines()]
