@@ -176,7 +176,8 @@ def _print_tuning(done: Tuning) -> None:
     out.print(goal_line(done.model), soft_wrap=True)
     out.print(
         f"{ended} trial{'s' * (ended != 1)}{f', {failed} failed' * (failed > 0)} "
-        f"({done.search} search, {done.scoring} on {where}, stopped: {done.stopped}) in {done.seconds:.1f} s\n",
+        f"({done.search} search, {done.scoring} on {where}, stopped: {done.stopped}) "
+        f"in {done.seconds:.1f} s\n",
         soft_wrap=True,
     )
     table = plain_table("trial", done.scoring, "epochs", "seconds", "parameters")
