@@ -151,6 +151,13 @@ def test_nan_is_wrong_and_not_an_accident() -> None:
     assert not report.ok
     assert report.first_error is not None
     assert report.first_error.claimed == "nan"
+    assert "Not everything that it returned is finite (nan or inf)." in report.notes
+
+
+def test_zeros_are_said_to_be_zeros() -> None:
+    report = check_implementation(make(error=lambda d: d * 0))
+    assert "Everything that it returned is 0." in report.notes
+    assert "0 is claimed, 0.00956 is right" in report.to_text()
 
 
 @pytest.mark.parametrize(

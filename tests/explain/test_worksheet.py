@@ -6,10 +6,12 @@ import copy
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 import deltarule as dr
 from deltarule.explain.network_file import published
+from deltarule.explain.report import as_claimed
 from deltarule.explain.worksheet import check_worksheet, last_digit, worksheet_schema
 
 SHEET: dict[str, Any] = {
@@ -95,6 +97,16 @@ def test_error_is_minus_delta() -> None:
     assert wrong.first_error.quantity == "delta"
     assert wrong.first_error.claimed == "0.475"
     assert wrong.mistakes[0].code == "output_error_sign"
+
+
+def test_of_equals_the_plain_mistake_is_told_first() -> None:
+    # with a slope at the output, y - o gives the numbers of the slope a (a - 1) as well
+    squared = sheet(
+        network=SHEET["network"] | {"loss": "squared_error"}, claims={"delta": [["0.1185"]]}
+    )
+    first = check_worksheet(squared).mistakes[0]
+    assert first.code == "output_error_sign"
+    assert "wrong_slope_formula" in [one.code for one in first.alternatives]
 
 
 def test_yaml_and_toml_say_the_same(tmp_path: Any) -> None:
@@ -289,6 +301,75 @@ def test_reports_for_programs_and_people() -> None:
     for text in (report.to_text(), report.to_markdown(), page):
         assert "took the slope of node 1" in text
         assert "0.8569" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "claimed", "text"),
+    [
+        (-0.04968, "-0.0823", "-0.0497"),
+        (0.03642, "1e308", "0.03642"),
+        (12.5, "8", "12.5"),
+        (6.0, "5", "6"),
+        (0.49991, "0.5", "0.4999"),  # with fewer decimals it could not be told from it
+        (-0.00569, "0.0", "-0.0057"),
+        (0.3, "nan", "0.3"),
+        (0.0, "0.25", "0.00"),
+        (3e-20, "0.01", "3e-20"),
+        (12345.6, "12350", "12346"),
+    ],
+)
+def test_the_right_number_is_shown_beside_the_claimed_one(
+    value: float, claimed: str, text: str
+) -> None:
+    assert as_claimed(value, claimed, apart=True) == text
+
+
+def test_what_follows_is_shown_as_it_is_claimed() -> None:
+    assert as_claimed(0.703, "0.70") == "0.70"
+    assert as_claimed(-0.0001, "0.00") == "0.00"
+
+
+def test_counts_of_one_are_singular() -> None:
+    one = sheet(claims={"a": [["0.525"]]})
+    assert "The one number is right." in check_worksheet(one).to_text()
+    wrong = check_worksheet(claiming(a=[["0.626"]], delta=[["-0.374"]], new_weights=None))
+    assert "1 that merely follows from wrong ones" in wrong.to_text()
+
+
+def test_what_explains_a_part_says_of_how_many() -> None:
+    # the update was added, and the bias is a slip that no mistake explains
+    claims = {"new_weights": [[["0.262"], ["-0.725"]]], "new_biases": [["0.9999"]]}
+    report = check_worksheet(sheet(claims=SHEET["claims"] | claims))
+    assert [one.code for one in report.mistakes] == ["gradient_added"]
+    assert [one.quantity for one in report.unexplained] == ["new_biases"]
+    for text in (report.to_text(), report.to_markdown(), report.to_html()):
+        assert "What explains 2 of the 3 wrong numbers" in text
+
+
+def test_one_number_met_by_chance_explains_nothing() -> None:
+    # of three slips one happens to be what tanh in place of the sigmoid would give
+    chance = claiming(z=[["0.3456"]], a=[["0.1234"]], delta=[["-0.9003"]], new_weights=None)
+    report = check_worksheet(chance)
+    assert len(report.wrong) == 3
+    assert report.mistakes == []
+    assert len(report.unexplained) == 3
+
+
+def test_a_long_report_is_cut_in_texts_and_whole_elsewhere() -> None:
+    wide = {
+        "network": {"sizes": [8, 10], "activations": ["identity"], "loss": "squared_error"},
+        "weights": np.zeros((1, 8, 10)),
+        "inputs": np.arange(1.0, 9.0),
+        "targets": np.arange(10.0),
+        "claims": {"weight_gradients": np.full((1, 8, 10), 77.25)},
+    }
+    report = check_worksheet(wide)
+    assert len(report.unexplained) == 80
+    text = report.to_text()
+    assert "  70 more\n" in text
+    assert "... and 20 more" in text
+    assert "... and 20 more" in report.to_markdown()
+    assert report.to_html().count("<tr class") == 80
 
 
 def test_html_is_escaped() -> None:

@@ -299,4 +299,11 @@ def _conventions(
         notes.append("It gives the gradient of each sample apart.")
     elif not step:
         notes.append(f"Its gradients are the {reduction} over the samples.")
+    numbers = np.concatenate(
+        [one.ravel() for one in (*given.weights, *given.biases) if one is not None]
+    )
+    if not numbers.any():
+        notes.append("Everything that it returned is 0.")
+    if not np.isfinite(numbers).all():
+        notes.append("Not everything that it returned is finite (nan or inf).")
     return notes

@@ -229,9 +229,23 @@ def agreement(judgement: Judgement, variants: Sequence[Variant]) -> tuple[Masks,
         printed numbers come from elsewhere).
     """
     problem, claims, rounding = judgement.problem, judgement.claims, judgement.rounding
-    own = Step(problem, variants, claims, "all", rounding).agrees
-    apart = Step(problem, variants, claims, "none", rounding).agrees
-    return (
-        {(q, l): own[q][l] for q, l in judgement.right},
-        {(q, l): apart[q][l] for q, l in judgement.right},
+    own = Step(problem, variants, claims, "all", rounding)
+    apart = Step(problem, variants, claims, "none", rounding)
+    return _told_apart(judgement, own, judgement.own), _told_apart(
+        judgement, apart, judgement.exact
     )
+
+
+def _told_apart(judgement: Judgement, step: Step, right: Step) -> Masks:
+    """Where claims agree with a step, and a wrong claim is not as near to the right number.
+
+    A mistake may blow up the radius of what follows, by a division by almost 0, until it takes in
+    everything.
+    """
+    result = {}
+    for (q, l), wrong in judgement.wrong.items():
+        distance = np.abs(judgement.claims[q][l].value - right.values[q][l].v)
+        with np.errstate(invalid="ignore"):
+            vague = wrong & ~(step.values[q][l].r <= distance)
+        result[q, l] = step.agrees[q][l] & ~vague
+    return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,21 +176,35 @@ class Report:
     def _verdict(self) -> str:
         right = self.checked - len(self.wrong) - len(self.followers)
         if self.ok:
-            return f"All {self.checked} numbers are right."
+            one = self.checked == 1
+            return "The one number is right." if one else f"All {self.checked} numbers are right."
         parts = [f"{right} right", f"{len(self.wrong)} wrong"]
         if self.followers:
-            parts.append(f"{len(self.followers)} that merely follow from wrong ones")
-        return f"{self.checked} numbers checked: {', '.join(parts)}."
+            follow = "follows" if len(self.followers) == 1 else "follow"
+            parts.append(f"{len(self.followers)} that merely {follow} from wrong ones")
+        checked = f"{self.checked} number{'s' * (self.checked > 1)} checked"
+        return f"{checked}: {', '.join(parts)}."
 
     def _first(self) -> str:
         one = self.first_error
         if one is None:
             return ""
         right = as_claimed(one.expected, one.claimed, apart=True)
-        return (
-            f"{one.where}: {one.claimed} is claimed, {right} is right "
-            f"(difference {one.difference:.3g})"
-        )
+        off = f" (difference {one.difference:.3g})" if math.isfinite(one.difference) else ""
+        return f"{one.where}: {one.claimed} is claimed, {right} is right{off}"
+
+    def _done(self) -> str:
+        """The heading of the mistakes: what they explain."""
+        if not self.unexplained:
+            return "What was done"
+        explained = len(self.wrong) - len(self.unexplained)
+        return f"What explains {explained} of the {len(self.wrong)} wrong numbers"
+
+    def _not_explained(self) -> list[str]:
+        """The places that no mistake explains; of many the first, and how many more."""
+        names = [one.where for one in self.unexplained[:_MOST_NAMES]]
+        more = len(self.unexplained) - len(names)
+        return [*names, f"{more} more"] if more else names
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
         return [
@@ -197,7 +212,7 @@ class Report:
                 one.where,
                 one.claimed,
                 as_claimed(one.expected, one.claimed, apart=True),
-                as_claimed(one.expected_from_own, one.claimed),
+                as_claimed(one.expected_from_own, one.claimed, apart=not one.follows),
                 "follows" if one.follows else "wrong",
             )
             for one in (*self.wrong, *self.followers)
@@ -209,7 +224,7 @@ class Report:
         if self.first_error is not None:
             lines += ["", "First wrong number", f"  {self._first()}"]
         if self.mistakes:
-            lines += ["", "What was done"]
+            lines += ["", self._done()]
             for i, one in enumerate(self.mistakes, start=1):
                 lines += [
                     f"  {i}. {one.sentence}  [{one.code}]",
@@ -222,10 +237,10 @@ class Report:
                 ]
         if self.unexplained:
             lines += ["", "No mistake of the catalogue explains"]
-            lines += [f"  {one.where}" for one in self.unexplained]
+            lines += [f"  {name}" for name in self._not_explained()]
         rows = self._rows()
         if rows:
-            lines += ["", *_table([_HEAD, *rows])]
+            lines += ["", *_table([_HEAD, *rows[:_MOST_ROWS]]), *_more(rows)]
         lines += [""] * bool(self.notes) + self.notes
         return "\n".join(lines)
 
@@ -236,6 +251,8 @@ class Report:
         lines = [f"## {self.title}", "", self._verdict()]
         if self.first_error is not None:
             lines += ["", f"**First wrong number:** {self._first()}"]
+        if self.mistakes:
+            lines += ["", f"**{self._done()}:**"]
         for i, one in enumerate(self.mistakes, start=1):
             lines += ["", f"{i}. {one.sentence} (`{one.code}`)"]
             lines += [f"   - done: `{one.wrong}`", f"   - right: `{one.right}`"]
@@ -244,12 +261,13 @@ class Report:
                 for other in one.alternatives
             ]
         if self.unexplained:
-            names = ", ".join(one.where for one in self.unexplained)
-            lines += ["", f"No mistake of the catalogue explains {names}."]
+            names = "; ".join(self._not_explained())
+            lines += ["", f"No mistake of the catalogue explains: {names}."]
         rows = self._rows()
         if rows:
             lines += ["", "| " + " | ".join(_HEAD) + " |", "|---|--:|--:|--:|---|"]
-            lines += ["| " + " | ".join(row) + " |" for row in rows]
+            lines += ["| " + " | ".join(row) + " |" for row in rows[:_MOST_ROWS]]
+            lines += ["", *_more(rows)] if len(rows) > _MOST_ROWS else []
         return "\n".join([*lines, "", *self.notes]).rstrip() + "\n"
 
     def to_html(self) -> str:
@@ -266,7 +284,7 @@ class Report:
         if self.first_error is not None:
             parts.append(f"<h2>First wrong number</h2><p>{e(self._first())}</p>")
         if self.mistakes:
-            parts.append("<h2>What was done</h2><ol>")
+            parts.append(f"<h2>{self._done()}</h2><ol>")
             for one in self.mistakes:
                 others = "".join(
                     f"<br><small>the same numbers here: {e(o.sentence)} <code>{e(o.code)}</code>"
@@ -279,8 +297,8 @@ class Report:
                 )
             parts.append("</ol>")
         if self.unexplained:
-            names = ", ".join(one.where for one in self.unexplained)
-            parts.append(f"<p>No mistake of the catalogue explains {e(names)}.</p>")
+            names = "; ".join(self._not_explained())
+            parts.append(f"<p>No mistake of the catalogue explains: {e(names)}.</p>")
         rows = self._rows()
         if rows:
             head = "".join(f"<th>{e(cell)}</th>" for cell in _HEAD)
@@ -293,6 +311,9 @@ class Report:
         return "\n".join(parts)
 
 
+_MOST_NAMES = 10  # of places without an explanation; the table has them too
+_MOST_ROWS = 60  # in texts; JSON and pages have all
+_MOST_DECIMALS = 12
 _HEAD = ("number", "claimed", "right", "from own numbers", "verdict")
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -322,14 +343,32 @@ def page(title: str, body: str) -> str:
 
 
 def as_claimed(value: float, claimed: str, *, apart: bool = False) -> str:
-    """A number with as many decimals as the claimed one; with `apart` up to two more to differ."""
+    """A number with as many decimals as the claimed one, and more where it would say too little.
+
+    That is where it is not the claimed number and keeps less than two significant digits (four
+    beside a whole number), and with `apart` where it could not be told from it.
+    """
+    if not math.isfinite(value):
+        return str(value)
     mantissa, _, exponent = claimed.lower().partition("e")
-    decimals = len(mantissa.partition(".")[2]) - (int(exponent) if exponent else 0)
-    for more in (0, 1, 2) if apart else (0,):
-        text = f"{value:.{max(decimals, 0) + more}f}"
+    printed = max(len(mantissa.partition(".")[2]) - (int(exponent) if exponent else 0), 0)
+    same = f"{value:.{printed}f}"
+    if not apart and float(same) == float(claimed):
+        return f"{float(same) + 0.0:.{printed}f}"  # without the sign of -0
+    digits = 2 if printed else 4
+    enough = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    if enough > max(printed, _MOST_DECIMALS):
+        return f"{value:.{digits}g}"
+    for decimals in range(max(printed, enough), max(printed, enough) + 3):
+        text = f"{value:.{decimals}f}"
         if float(text) != float(claimed):
             break
-    return text
+    return text.rstrip("0").rstrip(".") if decimals and not printed else text
+
+
+def _more(rows: Sequence[object]) -> list[str]:
+    left = len(rows) - _MOST_ROWS
+    return [f"... and {left} more; JSON and HTML have all of them"] if left > 0 else []
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -62,12 +62,26 @@ def explain(judgement: Judgement, most: int = 2, *, thorough: bool = False) -> l
         others = singles if thorough else helpful
         beam = sorted(_extended(judgement, beam, others, thorough), key=_order)[:_BEAM]
         found = sorted([*found, *beam], key=_order)
-    return [one for one in found if one.rank == found[0].rank] if found else []
+    best = [one for one in found if one.rank == found[0].rank] if found else []
+    return [one for one in best if not one.unexplained or _more_than_chance(one)]
 
 
-def _order(one: Explanation) -> tuple[int, int, int, int]:
-    # of equals, the one in a single layer first
-    return (*one.rank, sum(variant.layer is None for variant in one.variants))
+def _more_than_chance(one: Explanation) -> bool:
+    """Whether it is worth telling what explains only some of the wrong numbers.
+
+    Among hundreds of variants one or another comes near to any single number.
+    """
+    reproduced = sum(int(mask.sum()) for mask in one.explained.values())
+    return reproduced >= 2 * len(one.variants) and not one.contradicted
+
+
+def _order(one: Explanation) -> tuple[int, int, int, int, int]:
+    # of equals, the one in a single layer first, and a sign or a factor before an odd formula
+    return (
+        *one.rank,
+        sum(variant.layer is None for variant in one.variants),
+        sum(variant.code == "wrong_slope_formula" for variant in one.variants),
+    )
 
 
 def evaluate(judgement: Judgement, chosen: tuple[Variant, ...]) -> Explanation:
