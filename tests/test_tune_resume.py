@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,17 @@ def test_whichever_comes_first() -> None:
 def test_a_budget_too_small_for_the_defaults() -> None:
     with pytest.raises(dr.DeltaruleError, match="ended before the first trial, the defaults, did"):
         tune(of("yes"), "yes", time_budget=1e-3)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_how_far_the_defaults_came_is_said(folds: int) -> None:
+    patient = 1_000_000  # a tenth of them must pass without progress before a training ends
+    with pytest.raises(dr.DeltaruleError, match="the defaults") as caught:
+        tune(of("yes"), "yes", time_budget=1.0, epochs=patient, folds=folds)
+    found = re.search(rf"after (\d+) of at most {patient} epochs", str(caught.value))
+    assert found is not None
+    assert 0 < int(found[1]) < patient
+    assert (" epochs on fold 1 of 3)" in str(caught.value)) is (folds == 3)
 
 
 def test_a_diverging_trial_is_no_end(tmp_path: Path) -> None:

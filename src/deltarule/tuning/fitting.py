@@ -30,11 +30,18 @@ TIME_IS_UP = "time budget"
 
 
 class Cut(Exception):
-    """A training that was ended before its time: `reason` is "interrupted" or "time budget"."""
+    """A training that was ended before its time.
 
-    def __init__(self, reason: str) -> None:
+    Attributes
+    ----------
+    reason : "interrupted" or "time budget"
+    where : str
+        How far it had come.
+    """
+
+    def __init__(self, reason: str, where: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.where = reason, where
 
 
 class Deadline(Callback):
@@ -113,7 +120,7 @@ class Fold:
             **train_options(parameters),
         )
         if history.stopped in ("interrupted", TIME_IS_UP):
-            raise Cut(history.stopped)
+            raise Cut(history.stopped, f"after {len(history)} of at most {epochs} epochs")
         return Fit(TableModel(net, self.encoder, self.target), history, time.perf_counter() - start)
 
 

@@ -19,7 +19,7 @@ from deltarule.callbacks import Callback
 from deltarule.errors import DataError, DivergenceError, SpecError
 from deltarule.table_model import TableModel, enough_epochs
 from deltarule.tabular import TargetColumn, read_table, split_rows
-from deltarule.tuning.fitting import Fit, Fold, Rows, score_rows
+from deltarule.tuning.fitting import Cut, Fit, Fold, Rows, score_rows
 from deltarule.tuning.scoring import Scorer
 from deltarule.tuning.space import DEFAULTS, Parameters
 from deltarule.tuning.study import Job, Trial
@@ -154,6 +154,10 @@ class Problem:
         for fold in self.folds:
             try:
                 fits.append(fold.fit(parameters, epochs, self.seed, callbacks))
+            except Cut as cut:
+                if len(self.folds) > 1:
+                    cut.where += f" on fold {len(fits) + 1} of {len(self.folds)}"
+                raise
             except DivergenceError as error:
                 failed = str(error)
                 break

@@ -203,14 +203,15 @@ class _Search:
                 shown.begin(job.number)
                 self._run(job, parameters, shown)
             return "trials"
-        except (Cut, KeyboardInterrupt) as cut:
-            reason = cut.reason if isinstance(cut, Cut) else "interrupted"
+        except (Cut, KeyboardInterrupt) as error:
+            cut = error if isinstance(error, Cut) else Cut("interrupted", "")
         if self._study.trials:
-            return reason
-        if reason == "interrupted":
+            return cut.reason
+        if cut.reason == "interrupted":
             raise KeyboardInterrupt
         raise DeltaruleError(
-            "the time budget ended before the first trial, the defaults, did: give more"
+            "the time budget ended before the first trial, the defaults, did "
+            f"({cut.where}): give more, or fewer epochs or folds"
         )
 
     def _run(self, job: Job, parameters: Parameters, shown: TuningProgress) -> None:
