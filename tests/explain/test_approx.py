@@ -65,5 +65,13 @@ def test_rows_that_mix_take_every_element_into_account() -> None:
     softmax = get_activation("softmax").f
     x = Approx([[1.0, 2.0, -1.0]], [[0.0, 1e-3, 0.0]])
     result = x.apply_rows(softmax)
-    changed = np.abs(softmax(np.array([[1.0, 2.001, -1.0]])) - softmax(x.v))
-    np.testing.assert_allclose(result.r, changed, rtol=1e-12)
+    ends = [np.abs(softmax(np.array([[1.0, y, -1.0]])) - softmax(x.v)) for y in (1.999, 2.001)]
+    np.testing.assert_allclose(result.r, np.maximum(*ends), rtol=1e-12)
+
+
+def test_rows_look_to_both_sides_and_where_f_ends_to_one() -> None:
+    log = Approx([[0.001]], [[0.0009]]).apply_rows(np.log)
+    assert log.r.item() == pytest.approx(np.log(0.001 / 0.0001))
+    with np.errstate(invalid="ignore"):
+        root = Approx([[0.001]], [[0.002]]).apply_rows(np.sqrt)
+    assert root.r.item() == pytest.approx(np.sqrt(0.003) - np.sqrt(0.001))

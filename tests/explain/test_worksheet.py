@@ -215,6 +215,21 @@ def test_decimals_that_are_constant_are_not_taken_for_significant_digits() -> No
     ).ok
 
 
+def test_a_unit_that_is_off_is_not_at_the_edge_of_being_on() -> None:
+    # a of the relu, exactly 0, is not printed: its slope is 0 all the same
+    dead = {
+        "network": {"sizes": [1, 2, 1], "activations": ["relu", "sigmoid"], "loss": "log_loss"},
+        "weights": [[[-0.37, 0.61]], [[0.5], [0.3]]],
+        "inputs": [[1.1]],
+        "targets": [[1]],
+    }
+    claims = {"z": [["-0.4070", "0.6710"], ["0.2013"]], "delta": [["0.0000", "-0.1349"], None]}
+    assert check_worksheet(dead | {"claims": claims}).ok
+    claims["delta"] = [["-0.2249", "-0.1349"], None]
+    report = check_worksheet(dead | {"claims": claims})
+    assert [(one.quantity, one.index) for one in report.wrong] == [("delta", (0,))]
+
+
 def test_a_batch_has_rows() -> None:
     many = sheet(inputs=[[1, 2], [0, 1]], targets=[[1], [0]], claims={"z": [[["0.1"], ["-0.15"]]]})
     assert check_worksheet(many).ok

@@ -94,10 +94,12 @@ class Approx:
         v = f(self.v)
         r = np.zeros_like(v)
         for j in np.flatnonzero(self.r.any(axis=0)):
-            moved = self.v.copy()
-            moved[:, j] += self.r[:, j]
-            change = np.abs(f(moved) - v)
-            r = r + change
+            ends = []
+            for sign in (1, -1):
+                moved = self.v.copy()
+                moved[:, j] += sign * self.r[:, j]
+                ends.append(np.abs(f(moved) - v))
+            r = r + np.fmax(*ends)  # an end may lie where f is not defined
         return Approx(v, r)
 
 

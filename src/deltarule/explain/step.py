@@ -273,6 +273,7 @@ class Step:
             self.values[name][l] = value
         told = self.claims.get(name, {}).get(l)
         rounded = np.zeros(value.v.shape) if self.rounding is None else self.rounding(value.v)
+        rounded = np.where((value.v == 0) & (value.r == 0), 0.0, rounded)  # as below a relu's kink
         radius = value.r + rounded
         if told is None:
             return Approx(value.v, radius)
