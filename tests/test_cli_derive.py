@@ -94,6 +94,18 @@ def test_a_network_file_gives_its_numbers(folder: Path) -> None:
         (["--layers", 5, "--input", 1, "--notation", "indx"], "Did you mean 'index'"),
         (["--layers", 5, "--input", 1, "--notation", "index,row,delta"], "one name, or two"),
         (["--layers", 5, "--input", 1, "--x", "1"], "give --numbers too"),
+        (
+            ["--input", 1],
+            "or --numbers, a network; got neither",
+        ),
+        (
+            ["--layers", 3, "--numbers", "yehoshua", "--input", 1],
+            "or --numbers, a network; got both",
+        ),
+        (
+            ["--numbers", "yehoshua", "--weight", "1,3,1"],
+            "no edge from input 1 to unit 3",
+        ),
         (["--numbers", "yehoshua", "--input", 1, "--x", "one", "--y", "1"], "numbers separated"),
         (["--numbers", "missing.json", "--input", 1], "missing.json"),
         (["--layers", 5, "--input", 1, "-o", "no/such/d.tex"], "no/such"),

@@ -100,6 +100,9 @@ def derive(
             "cached": cached,
         }
         known: dict[str, Any] = {} if network is None else _numbers(network, x, y)
+        if (layers is None) == (network is None):
+            what = "neither" if layers is None else "both"
+            fail(f"give either --layers, how many there are, or --numbers, a network; got {what}")
         if network is None and (x, y) != (None, None):
             fail("--x and --y are numbers for a network that exists: give --numbers too")
         done = [derived(layers, notation=name, **asked, **known) for name in names]
@@ -135,9 +138,7 @@ def _numbers(network: str, x: str | None, y: str | None) -> dict[str, Any]:
         sample = {"x": read.X[0], "y": read.Y[0]}
         if len(read.X) > 1:
             note(f"the first of the {len(read.X)} samples of {network} is taken")
-    if read.edges is not None and not all(one.all() for one in read.edges):
-        note("edges that the file leaves out stand in the derivation as weights of 0")
-    return {"net": read.net, **sample}
+    return {"net": read.net, "edges": read.edges, **sample}
 
 
 def _row(option: str, text: str | None) -> list[float] | None:

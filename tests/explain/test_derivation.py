@@ -13,6 +13,7 @@ import pytest
 import deltarule as dr
 from deltarule.explain.derivation import DERIVED
 from deltarule.explain.derivation_rules import FUSED
+from deltarule.explain.network_file import read_network
 from deltarule.losses import loss_names
 
 HEAD = "-Σᵢ (tᵢ - y₅ᵢ) "
@@ -294,3 +295,54 @@ def test_a_class_label_is_a_target() -> None:
     net = dr.Network([2, 3, 3], "tanh", "cross_entropy", rng=0)
     asked: dict[str, Any] = {"net": net, "input": 1, "x": [0.5, 1]}
     assert dr.derive(y=2, **asked).value == dr.derive(y=[0, 0, 1], **asked).value
+
+
+def test_terms_of_written_out_sums_are_counted() -> None:
+    """The terms of sums, and not those of t - y."""
+    net = dr.Network([2, 2, 2, 7], "tanh", rng=0)
+    last = dr.derive(net=net, weight=(2, 1, 1)).steps[-1]
+    assert "the sum has 7 terms: one for each unit" in last.why
+    assert last.text.count("+") == 6
+    last = dr.derive(net=net, weight=(2, 1, 1), cached=True).steps[-1]
+    assert last.rule == "name a cached term"  # no sum is left to be written out
+    path = dr.derive(net=dr.Network([2, 2, 3, 2], rng=0), weight=(1, 1, 1)).steps[-1]
+    assert "the sums have 6 terms: one for each path" in path.why
+    single = dr.derive(net=dr.Network([2, 2, 1], rng=0), weight=(1, 1, 1), x=[1, 2], y=[1])
+    assert [step.rule for step in single.steps[-2:]] == ["expand a term", "simplify"]
+    assert "over one unit only" in single.steps[-2].why
+
+
+def test_absent_edges_are_left_out() -> None:
+    """A network file may leave edges out: no term of theirs, no derivative by them."""
+    file = read_network("yehoshua")
+    x, y = file.X[0], file.Y[0]  # type: ignore[index]  # it has a sample
+    for notation in DERIVED:
+        asked: dict[str, Any] = {"net": file.net, "edges": file.edges, "notation": notation}
+        done = dr.derive(input=1, cached=True, x=x, y=y, **asked)
+        assert done.verify(trials=3).ok
+        right = dr.backward(file.net, [x], [y]).inputs[0, 0]
+        assert done.value == pytest.approx(right, rel=1e-12)
+        with pytest.raises(dr.SpecError, match=r"no edge from input 1 to unit 3 of layer 1"):
+            dr.derive(weight=(1, 3, 1), **asked)
+    done = dr.derive(net=file.net, edges=file.edges, input=1, x=x, y=y)
+    out = done.steps[-2]
+    assert "1 over an edge that is not there is left out" in out.why
+    assert out.text == "-(e₁₁ w₁₁₁ + e₁₂ w₁₂₁)"
+    assert "·0·" not in done.to_text()
+    assert "the weight of an edge that is not there is 0" in done.to_text(200)
+    broken = np.zeros((2, 3), dtype=bool)
+    none = dr.derive(net=file.net, edges=[broken, *file.edges[1:]], input=1, x=x, y=y)  # type: ignore[index]
+    assert none.steps[-2].text == "0"
+    assert none.value == 0
+    with pytest.raises(dr.SpecError, match="one bool array per layer"):
+        dr.derive(net=file.net, edges=[broken], input=1)
+    with pytest.raises(dr.SpecError, match="give net= too"):
+        dr.derive(2, edges=file.edges, input=1)
+
+
+def test_absent_edges_of_a_wide_network_hold_too() -> None:
+    """Random networks of the proof are narrower than a wide one."""
+    net = dr.Network([20, 30, 2], "tanh", rng=0)
+    there = [np.random.default_rng(0).random(W.shape) < 0.5 for W in net.weights]
+    there[0][14, 3] = True
+    assert dr.derive(net=net, edges=there, weight=(1, 4, 15)).verify(trials=3).ok

@@ -21,11 +21,12 @@ from deltarule.explain.derivation_matrix import matrix_steps
 from deltarule.explain.derivation_numbers import Definition, Point, evaluate
 from deltarule.explain.derivation_rules import Step, Task, make_task
 from deltarule.explain.derivation_scalar import scalar_steps
-from deltarule.explain.derivation_verify import Numbers, Verification, verify, wanted
+from deltarule.explain.derivation_verify import Numbers, Verification, set_absent, verify, wanted
 from deltarule.explain.expression import (
     Expression,
     Number,
     Symbol,
+    terms_left_out,
     terms_when_written_out,
     written_out,
 )
@@ -171,6 +172,7 @@ def derive(
     cached: bool = False,
     x: Any = None,
     y: Any = None,
+    edges: Any = None,
 ) -> Derivation:
     """Derive the gradient with respect to one weight, bias, input or activation, step by step.
 
@@ -201,6 +203,9 @@ def derive(
         Go on and name the terms that other gradients need too (SPEC D4, B5).
     x : (n_0,), y : (n_L,), optional
         One sample for `net`: its numbers are put in.
+    edges : list of L bool arrays (n_{l-1}, n_l), optional
+        Which edges `net` has. The weights of the others are 0, and where sums are written out,
+        their terms are left out.
 
     Returns
     -------
@@ -209,13 +214,13 @@ def derive(
     Raises
     ------
     SpecError
-        For a layer or unit that does not exist, an unknown notation, more than one thing to derive
-        or none.
+        For a layer, unit or edge that does not exist, an unknown notation, more than one thing to
+        derive or none.
     DataError
         For an x or y that the network cannot take.
     """
     wanted = {"weight": weight, "bias": bias, "input": input, "activation": activation}
-    task = make_task(_derivable(notation), layers, net, loss, biases, cached, wanted)
+    task = make_task(_derivable(notation), layers, net, loss, biases, cached, wanted, edges)
     return _derived(task, _sample(task, x, y))
 
 
@@ -261,6 +266,7 @@ def _sample(task: Task, x: Any, y: Any) -> Point | None:
         net.sizes, net.activations, net.loss, list(net.bias), check_derivatives=False
     )
     own.theta = net.theta
+    set_absent(own, task)
     return Point(own, np.asarray(X)[0], Y[0])
 
 
@@ -273,15 +279,15 @@ def _with_sums_written_out(task: Task, steps: list[Step], point: Point | None) -
     if terms > _MOST_TERMS:
         return steps
     done = list(steps)
-    if terms > 1:
-        expression = written_out(expression, sizes)
-        why = f"Written out, the sum has {terms} terms: one for each unit that it is over."
+    if terms:
+        why = _of_terms(expression, terms, terms_left_out(expression, sizes, task.absent))
+        expression = written_out(expression, sizes, task.absent)
         step = replace(last, rule="expand a term", expression=expression, reason=(why,))
         done.append(replace(step, number=len(done) + 1, names=(), phase="numbers"))
     if point is not None:
         known = [name for step in steps for name in step.names]
         there = Point(point.net, point.a[0], point.y, known)
-        units = [one for name in known for one in _units(name, sizes)]
+        units = [one for name in known for one in _units(name, task)]
         numbered = [Definition(one.symbol, with_numbers(one.expression, there)) for one in units]
         reason = ("With the numbers of the sample put in.",)
         step = replace(last, rule="simplify", expression=with_numbers(expression, there))
@@ -290,17 +296,40 @@ def _with_sums_written_out(task: Task, steps: list[Step], point: Point | None) -
     return done
 
 
-def _units(name: Definition, sizes: tuple[int, ...]) -> list[Definition]:
+def _of_terms(expression: Expression, terms: int, left_out: int) -> str:
+    if terms == 1:
+        return "The sum is over one unit only."
+    nested = any(
+        isinstance(inner, ex.Sum)
+        for outer in expression.walk()
+        if isinstance(outer, ex.Sum)
+        for inner in outer.body.walk()
+    )
+    said = (
+        f"Written out, the sums have {terms} terms: one for each path through their units"
+        if nested
+        else f"Written out, the sum has {terms} terms: one for each unit that it is over"
+    )
+    lacking = "; {} over an edge that is not there {} left out"
+    if left_out:
+        said += lacking.format(left_out, "is" if left_out == 1 else "are")
+    return f"{said}."
+
+
+def _units(name: Definition, task: Task) -> list[Definition]:
     """A cached term for every unit that it is of, with its sum written out; none if too long."""
-    letter, l = name.symbol.indices[0], name.symbol.layer
+    assert task.net is not None
+    letter, l, sizes = name.symbol.indices[0], name.symbol.layer, task.net.sizes
     if sizes[l] > _MOST_TERMS or terms_when_written_out(name.expression, sizes) > _MOST_TERMS:
         return []
-    body = written_out(name.expression, sizes)
-    if not isinstance(letter, str):
-        return [Definition(name.symbol, body)]
+    one = isinstance(letter, int)
+    bodies = {
+        j: name.expression if one else ex.substituted(name.expression, str(letter), int(j))
+        for j in ((letter,) if one else range(1, sizes[l] + 1))
+    }
     return [
-        Definition(Symbol("delta", l, (j,)), ex.substituted(body, letter, j))
-        for j in range(1, sizes[l] + 1)
+        Definition(Symbol("delta", l, (j,)), written_out(body, sizes, task.absent))
+        for j, body in bodies.items()
     ]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from deltarule.errors import SpecError
 from deltarule.explain.derivation_numbers import Definition
 from deltarule.explain.expression import Derivative, Expression, Index, Symbol, Total
@@ -62,6 +64,8 @@ class Task:
         Whether delta_L is o - y.
     cached : bool
     net : Network or None
+    absent : set of Symbol
+        The weights of edges that the net does not have: they are 0.
     """
 
     notation: Notation
@@ -73,6 +77,7 @@ class Task:
     fused: bool
     cached: bool
     net: Network | None = None
+    absent: frozenset[Expression] = frozenset()
 
     @property
     def whole(self) -> bool:
@@ -96,6 +101,10 @@ class Task:
     def net_is_small(self) -> bool:
         """Whether sums over the net's units may be written out."""
         return self.net is not None and max(self.net.sizes) <= 12
+
+    def lacks_edges(self, l: int) -> bool:
+        """Whether layer l lacks edges from the layer before."""
+        return any(isinstance(one, Symbol) and one.layer == l for one in self.absent)
 
     def letter(self, l: int) -> str:
         """The index letter of layer l: i for the outputs, then j, k, ..."""
@@ -232,6 +241,7 @@ def make_task(
     biases: Any,
     cached: bool,
     wanted: dict[str, Any],
+    edges: Any = None,
 ) -> Task:
     """The task that the arguments of `derive` describe. Raises SpecError where they do not fit."""
     L, record = _network(layers, net, loss)
@@ -246,10 +256,17 @@ def make_task(
         with_bias = (target.kind == "b" if biases is None else bool(biases),) * L
         mixes = record.link.partition("(")[0] == "softmax"
         linked = record.link != "identity"  # else f_L is left open, as in document D
+    absent = _absent(net, edges)
+    if target in absent:
+        l, (j, i) = target.layer, target.indices
+        before = f"input {i}" if l == 1 else f"unit {i} of layer {l - 1}"
+        raise SpecError(
+            f"weight={(l, j, i)}: the network has no edge from {before} to unit {j} of layer {l}"
+        )
     if target.kind == "b" and not with_bias[target.layer - 1]:
         raise SpecError(f"layer {target.layer} has no biases: derive a weight, or give it biases")
     fused = linked and record.registered and record.name.partition("(")[0] in FUSED
-    return Task(notation, L, record, target, with_bias, mixes, fused, bool(cached), net)
+    return Task(notation, L, record, target, with_bias, mixes, fused, bool(cached), net, absent)
 
 
 def _network(layers: Any, net: Network | None, loss: Any) -> tuple[int, Loss]:
@@ -267,6 +284,22 @@ def _network(layers: Any, net: Network | None, loss: Any) -> tuple[int, Loss]:
     if not _is_whole(layers) or not 1 <= layers <= MOST_LAYERS:
         raise SpecError(f"layers must be a whole number from 1 to {MOST_LAYERS}, got {layers!r}")
     return int(layers), get_loss("squared_error" if loss is None else loss)
+
+
+def _absent(net: Network | None, edges: Any) -> frozenset[Expression]:
+    if edges is None:
+        return frozenset()
+    if net is None:
+        raise SpecError("edges are those of a network that exists: give net= too")
+    there = [np.asarray(one, dtype=bool) for one in edges]
+    shapes = [W.shape for W, _ in net.layout.matrices(net.theta)]
+    if [one.shape for one in there] != shapes:
+        raise SpecError(f"edges: one bool array per layer is needed, of shapes {shapes}")
+    return frozenset(
+        Symbol("w", l, (int(j) + 1, int(i) + 1))
+        for l, one in enumerate(there, start=1)
+        for i, j in np.argwhere(~one)
+    )
 
 
 def _is_whole(value: Any) -> bool:

@@ -207,8 +207,11 @@ class Scalar:
     def _expand_net(self, l: int, unit: Index) -> int:
         self.tail = self.d(self._net(l, unit))
         bias = " and a bias" if self.task.biases[l - 1] else ""
+        edges = "; the weight of an edge that is not there is 0" * self.task.lacks_edges(l)
         return self._add(
-            "expand a term", self.task.z(l, unit), f" is a weighted sum of the layer before{bias}."
+            "expand a term",
+            self.task.z(l, unit),
+            f" is a weighted sum of the layer before{bias}{edges}.",
         )
 
     def _out_of_sum(self, l: int, unit: Index) -> Index:

@@ -196,8 +196,19 @@ def random_point(task: Task, rng: np.random.Generator) -> tuple[Network, Array, 
     net.theta = rng.uniform(0.3, 1.2, net.theta.size) * rng.choice((-1, 1), net.theta.size)
     for W in net.weights:
         W /= math.sqrt(len(W))  # so that no activation saturates
+    set_absent(net, task)
     x = rng.uniform(0.3, 1.5, net.sizes[0]) * rng.choice((-1, 1), net.sizes[0])
     return net, x, _random_target(net.loss, net.sizes[-1], rng)
+
+
+def set_absent(net: Network, task: Task) -> None:
+    """The weights of edges that are not there are 0; `net` may be narrower than the task's."""
+    for one in task.absent:
+        assert isinstance(one, Symbol)
+        j, i = (int(index) - 1 for index in one.indices)
+        W = net.weights[one.layer - 1]
+        if i < W.shape[0] and j < W.shape[1]:
+            W[i, j] = 0
 
 
 def _live_point(task: Task, rng: np.random.Generator) -> tuple[Network, Array, Array]:

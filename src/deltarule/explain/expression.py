@@ -7,11 +7,12 @@ the letter of a sum around it. A symbol without indices is the array of a whole 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 Index = int | str
+Absent = Set["Expression"]
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ class SquaredNorm(Expression):
     body: Expression
 
 
+ZERO = Number(0)
 ONE = Number(1)
 HALF = Quotient(ONE, Number(2))
 
@@ -249,18 +251,45 @@ def substituted(node: Expression, letter: str, value: int) -> Expression:
     return node.rebuilt(lambda child: substituted(child, letter, value))
 
 
-def written_out(node: Expression, sizes: tuple[int, ...]) -> Expression:
-    """The tree with every sum over the units of a layer as its terms, added."""
+def written_out(
+    node: Expression, sizes: tuple[int, ...], absent: Absent = frozenset()
+) -> Expression:
+    """The tree with every sum over the units of a layer as its terms, added.
+
+    A term that is a product with an absent edge's weight is left out; a sum without terms is 0.
+    """
     if isinstance(node, Sum):
         bodies = (substituted(node.body, node.index, j + 1) for j in range(sizes[node.layer]))
-        terms = tuple(written_out(body, sizes) for body in bodies)
-        return Plus(terms) if len(terms) > 1 else terms[0]
-    return node.rebuilt(lambda child: written_out(child, sizes))
+        there = [written_out(one, sizes, absent) for one in bodies if not _is_absent(one, absent)]
+        terms = tuple(one for one in there if one != ZERO)
+        return Plus(terms) if len(terms) > 1 else terms[0] if terms else ZERO
+    done = node.rebuilt(lambda child: written_out(child, sizes, absent))
+    if isinstance(done, Product | Negative) and ZERO in done.children():
+        return ZERO
+    return done
+
+
+def _is_absent(node: Expression, absent: Absent) -> bool:
+    factors = node.factors if isinstance(node, Product) else (node,)
+    return not absent.isdisjoint(factors)
 
 
 def terms_when_written_out(node: Expression, sizes: tuple[int, ...]) -> int:
-    """How many terms the sums of a tree have, written out."""
+    """How many terms the sums of a tree have, written out; 0 if it has none."""
     below = [terms_when_written_out(child, sizes) for child in node.children()]
     if isinstance(node, Sum):
-        return sizes[node.layer] * max(below, default=1)
-    return max(below, default=1) if not isinstance(node, Plus) else sum(below)
+        return sizes[node.layer] * max(1, *below)
+    return sum(below)
+
+
+def terms_left_out(node: Expression, sizes: tuple[int, ...], absent: Absent) -> int:
+    """How many of these terms belong to absent edges."""
+    if not isinstance(node, Sum):
+        return sum(terms_left_out(child, sizes, absent) for child in node.children())
+    bodies = [substituted(node.body, node.index, j + 1) for j in range(sizes[node.layer])]
+    return sum(
+        max(1, terms_when_written_out(one, sizes))
+        if _is_absent(one, absent)
+        else terms_left_out(one, sizes, absent)
+        for one in bodies
+    )
