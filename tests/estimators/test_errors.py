@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from typing import Any
 
@@ -457,6 +458,33 @@ def test_a_failed_fit_can_be_repeated_and_leaves_no_half_a_model() -> None:
     with pytest.raises(ValueError, match="row 40"):
         est.partial_fit(spoiled(np.nan, np.asarray), Y_CLASS)
     np.testing.assert_array_equal(est.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("n_ensemble", [1, 2])
+def test_bad_data_leave_an_estimator_as_it_was(kind: Any, method: str, n_ensemble: int) -> None:
+    """Whatever is found to be bad, and when: before, a network was made by then."""
+    y = y_of(kind)
+    known = {"classes": np.unique(y)} if (kind, method) == (KINDS[0], "partial_fit") else {}
+    new, old = kind(**QUICK, n_ensemble=n_ensemble), fitted(kind, n_ensemble=n_ensemble)
+    before = pickle.dumps(old)
+    for bad in (
+        {"validation_data": (X[:, :2], y)}, {"validation_data": (X, y[:-1])},
+        {"sample_weight": WEIGHT[:-1]},
+    ):  # fmt: skip
+        for est in (new, old):
+            with pytest.raises(ValueError, match=r"features|inconsistent|shape"):
+                getattr(est, method)(X, y, **known, **bad)
+        assert [name for name in vars(new) if name.endswith("_")] == []
+        assert pickle.dumps(old) == before
+
+
+def test_classes_of_a_first_call_that_failed_are_forgotten() -> None:
+    est = dr.MLPClassifier(**QUICK)
+    with pytest.raises(ValueError, match="classes not in"):
+        est.partial_fit(X, Y_CLASS, classes=[0, 1, 2])
+    est.partial_fit(X, Y_CLASS, classes=[0, 1, 2, 3])
 
 
 def test_questions_about_gradients_that_make_no_sense() -> None:

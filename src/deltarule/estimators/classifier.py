@@ -204,7 +204,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         told = all_classes_told(self, y, classes)
         if told is not None:
             self._class_targets, self.classes_ = told, told.classes
-        return self._train(X, y, sample_weight, validation_data, incremental=True)
+        try:
+            return self._train(X, y, sample_weight, validation_data, incremental=True)
+        except Exception:
+            if told is not None and "coefs_" not in vars(self):  # a first call that did not begin
+                del self._class_targets, self.classes_
+            raise
 
     # -- answers ------------------------------------------------------------------------------
 

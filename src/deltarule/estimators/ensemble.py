@@ -33,8 +33,10 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     def run(k: int) -> None:
         member = members[k]
         member._stop, member._name = stop, f"network {k + 1}: "
-        getattr(member, method)(X, y, weight, validation_data=validation, **known)
-        del member._stop, member._name
+        try:
+            getattr(member, method)(X, y, weight, validation_data=validation, **known)
+        finally:
+            del member._stop, member._name
 
     jobs = get_num_threads() if est.n_jobs is None else effective_n_jobs(est.n_jobs)
     alone = nullcontext() if has_epochs(est.solver) else one_blas_thread()

@@ -22,7 +22,7 @@ from deltarule.estimators import parameters
 from deltarule.estimators.context import epochs_for, told
 from deltarule.estimators.convergence import Convergence, Descent, Rates
 from deltarule.estimators.inputs import checked_weight
-from deltarule.estimators.validation import held_out
+from deltarule.estimators.validation import Score, held_out
 from deltarule.history import History
 from deltarule.initializers import get_initializer
 from deltarule.loop import Loop
@@ -36,6 +36,27 @@ _SKLEARN_ACTIVATIONS = {"identity", "sigmoid", "tanh", "relu"}
 
 def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: bool) -> None:
     """Fit, or go one epoch further with `incremental`; see `BaseMLP.fit` and `partial_fit`."""
+    before = dict(vars(est))
+    try:
+        loop, score = _prepared(est, X, y, weight, validation, incremental)
+    except Exception:  # of bad data or parameters: est is what it was, fitted or not
+        vars(est).clear()
+        vars(est).update(before)
+        raise
+    try:
+        loop.run_all()
+    except DivergenceError as error:
+        _diverged(est, error, score)
+        loop.history.stopped = "diverged"
+    finally:
+        est.history_.extend(loop.history)
+    _finish(est, loop, score, incremental)
+
+
+def _prepared(
+    est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: bool
+) -> tuple[Loop, Score | None]:
+    """The loop of a training that may begin, and what scores its epochs. Raises as `fit`."""
     hidden = parameters.hidden_sizes(est.hidden_layer_sizes)
     first = "coefs_" not in vars(est) or not (est.warm_start or incremental)
     in_epochs = parameters.has_epochs(est.solver)
@@ -78,14 +99,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     loop.callbacks += epochs_for(est, data, lambda: _ready(est))
     if "history_" not in vars(est) or not (incremental or est.warm_start):
         est.history_ = History()
-    try:
-        loop.run_all()
-    except DivergenceError as error:
-        _diverged(est, error, score)
-        loop.history.stopped = "diverged"
-    finally:
-        est.history_.extend(loop.history)
-    _finish(est, loop, score, incremental)
+    return loop, score
 
 
 # -- the network ------------------------------------------------------------------------------
@@ -248,7 +262,7 @@ def _watch(est: Any, scored: bool, net: Network) -> None:
     est.loss_curve_ = getattr(est, "loss_curve_", [])  # L-BFGS has none, as in scikit-learn
 
 
-def _convergence(est: Any, run: Run, score: Callable[[], float] | None) -> Convergence:
+def _convergence(est: Any, run: Run, score: Score | None) -> Convergence:
     assert run.objective is not None
     rows = np.full(len(run.objective), run.batch_size)
     rows[-1] = len(run.Y) - run.batch_size * (len(rows) - 1)
@@ -262,7 +276,7 @@ def _ready(est: Any) -> dict[str, Any]:
     return {"_network": net, "coefs_": W, "intercepts_": b, "_linked": (list(W), list(b))}
 
 
-def _diverged(est: Any, error: DivergenceError, score: Callable[[], float] | None) -> None:
+def _diverged(est: Any, error: DivergenceError, score: Score | None) -> None:
     """Keep what early stopping has found before; otherwise say what happened and where."""
     if score is not None and np.isfinite(est.best_validation_score_):
         est.validation_scores_.append(float("nan"))
@@ -280,7 +294,7 @@ def _diverged(est: Any, error: DivergenceError, score: Callable[[], float] | Non
     ) from error
 
 
-def _finish(est: Any, loop: Loop, score: Callable[[], float] | None, incremental: bool) -> None:
+def _finish(est: Any, loop: Loop, score: Score | None, incremental: bool) -> None:
     history, run = loop.history, loop.run
     est._optimizer.state = run.state
     est.stopped_ = None if history.stopped == "epochs" else history.stopped
