@@ -85,6 +85,30 @@ def test_a_file_that_is_none_is_an_error_on_stderr() -> None:
         assert name in done.stderr
 
 
+def test_one_that_cannot_be_read_does_not_stop_the_others() -> None:
+    right = written("right.json", example("gashler"))
+    bad = written("bad.json", {"network": 3})
+    done = run(bad, right, "missing.json")
+    assert done.exit_code == 1
+    assert done.stdout.startswith(f"{right}\n")  # of several each is named
+    assert "numbers are right" in done.stdout
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "error"]
+    files = json.loads(run(bad, right, "--json").stdout)["files"]
+    assert [(one["file"], one["ok"]) for one in files] == [(bad, False), (right, True)]
+    assert files[0]["error"].startswith("bad.json: network: ")
+
+
+def test_a_page_of_one_worksheet() -> None:
+    wrong = written("wrong.json", example("mazur"))
+    done = run(wrong, "--html", "report.html")
+    assert done.exit_code == 1
+    assert done.stdout == f"{dr.check_worksheet(wrong)}\n"
+    assert "page in report.html" in done.stderr
+    assert Path("report.html").read_text() == dr.check_worksheet(wrong).to_html()
+    assert "of one file" in run(wrong, wrong, "--html", "report.html").stderr
+    assert "overwritten" in run(wrong, "--html", wrong).stderr
+
+
 def test_a_file_may_be_called_as_a_command() -> None:
     Path("gradients").write_text("{}")
     done = run("./gradients")

@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from deltarule.cli_app import Json, app, require_apart
-from deltarule.cli_output import err, printing, reported, show_json
+from deltarule.cli_output import complain, err, fail, printing, reported, show_json
+from deltarule.errors import DeltaruleError
 from deltarule.files import write_atomically
 
 _DEFAULT = "worksheets"
@@ -67,21 +68,45 @@ def worksheets(
             help="Worksheets (.json, .toml, .yaml), or yehoshua, mazur, gashler.",
         ),
     ],
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report of one file as a page there.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check worked numbers: the first wrong one, and the mistake that explains it."""
+    """Check worked numbers: the first wrong one, and the mistake that explains it.
+
+    Of several files those that cannot be read are told on stderr; the others are checked.
+    """
     from deltarule.explain.worksheet import check_worksheet
 
-    with reported():
-        reports = {file: check_worksheet(file) for file in files}
-    ok = all(report.ok for report in reports.values())
+    if html is not None:
+        if len(files) > 1:
+            fail("--html writes the report of one file")
+        require_apart({"--html": html}, {"the worksheet": files[0]})
+    told: list[dict[str, Any]] = []
+    texts: list[str] = []
+    for file in files:
+        try:
+            report = check_worksheet(file)
+        except (DeltaruleError, OSError) as error:
+            if len(files) == 1:
+                fail(str(error))
+            complain(str(error))
+            told.append({"file": file, "ok": False, "error": str(error)})
+            continue
+        told.append({"file": file} | report.to_dict())
+        texts.append(f"{file}\n{report.to_text()}" if len(files) > 1 else report.to_text())
+        if html is not None:
+            with reported():
+                write_atomically(html, report.to_html().encode())
+    ok = all(one["ok"] for one in told)
     if as_json:
-        show_json(
-            {"ok": ok, "files": [{"file": f} | report.to_dict() for f, report in reports.items()]}
-        )
+        show_json({"ok": ok, "files": told})
     else:
         with printing():
-            print("\n\n".join(report.to_text() for report in reports.values()))
+            print("\n\n".join(texts))
+    if html is not None:
+        err.print(f"page in {html}", soft_wrap=True)
     if not ok:
         raise typer.Exit(1)
 

@@ -38,9 +38,14 @@ _NAMES = (
 _PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
+def complain(message: str) -> None:
+    """Say on stderr what went wrong, and go on."""
+    err.print(f"error: {message}", style="red", soft_wrap=True)
+
+
 def fail(message: str) -> NoReturn:
     """Say what went wrong on stderr, and end with exit code 1."""
-    err.print(f"error: {message}", style="red", soft_wrap=True)
+    complain(message)
     raise typer.Exit(1)
 
 
