@@ -254,6 +254,7 @@ def test_what_is_wrong_is_said_with_its_place(
         ("net.json", "[" * 100_000, "nested too deeply"),
         ("net.toml", "weights = ]", "not a TOML file.*line 1"),
         ("net.yaml", "weights: [1", "not a YAML file.*line 1"),
+        ("net.yaml", "name: a\nname: b", "the key 'name' stands twice in one object, line 2"),
         ("net.txt", "{}", "a network is read from .json, .toml, .yaml or .safetensors"),
     ],
 )

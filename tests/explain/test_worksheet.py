@@ -230,6 +230,16 @@ def test_a_unit_that_is_off_is_not_at_the_edge_of_being_on() -> None:
     assert [(one.quantity, one.index) for one in report.wrong] == [("delta", (0,))]
 
 
+def test_a_minus_sign_of_a_document_is_one() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    copied = claiming(delta=[["\N{MINUS SIGN}0.475"]])
+    assert check_worksheet(copied).ok
+    jsonschema.validate(copied, worksheet_schema())
+    wrong = check_worksheet(claiming(delta=[["\N{MINUS SIGN}0.575"]]))
+    assert wrong.first_error is not None
+    assert wrong.first_error.claimed == "-0.575"
+
+
 def test_a_batch_has_rows() -> None:
     many = sheet(inputs=[[1, 2], [0, 1]], targets=[[1], [0]], claims={"z": [[["0.1"], ["-0.15"]]]})
     assert check_worksheet(many).ok

@@ -181,10 +181,20 @@ def _parse_yaml(text: str) -> Any:
         raise SpecError(
             "a YAML file needs PyYAML: pip install pyyaml, or write the file as JSON or TOML"
         ) from None
+
+    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
+        keys = [key for key, _ in node.value]
+        for i, key in enumerate(keys):
+            if any(other.value == key.value for other in keys[:i]):
+                line = key.start_mark.line + 1
+                raise ValueError(f"the key {key.value!r} stands twice in one object, line {line}")
+        return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+    once = type("Once", (yaml.SafeLoader,), {"construct_mapping": construct_mapping})
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, once)  # a SafeLoader: values only, nothing is executed
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(" ".join(str(error).replace('"<unicode string>",', "").split())) from None
 
 
 # -- what a file says -----------------------------------------------------------------------------
@@ -213,10 +223,15 @@ def as_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        number = float(plain_minus(value) if isinstance(value, str) else value)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and "_" not in str(value) else None
+
+
+def plain_minus(text: str) -> str:
+    """The text with hyphens for the minus signs that are copied out of documents."""
+    return text.replace("\N{MINUS SIGN}", "-")
 
 
 class _Reader:

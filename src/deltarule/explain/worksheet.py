@@ -16,7 +16,7 @@ import numpy as np
 
 from deltarule.errors import SpecError
 from deltarule.explain.judge import Place, judge
-from deltarule.explain.network_file import NetworkFile, as_number, read_network
+from deltarule.explain.network_file import NetworkFile, as_number, plain_minus, read_network
 from deltarule.explain.report import Report
 from deltarule.explain.reported import reported
 from deltarule.explain.search import explain
@@ -247,7 +247,7 @@ class _Reader:
         number = as_number(given)
         if number is None:
             self.wrong(place, f"a number or null is needed, got {given!r}")
-        text = str(given).strip()
+        text = plain_minus(str(given).strip())
         value[index], unit[index] = sign * number, last_digit(text)
         if sign < 0:
             text = text[1:] if text.startswith("-") else f"-{text}"
