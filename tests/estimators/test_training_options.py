@@ -333,7 +333,7 @@ def test_divergence_says_where() -> None:
     assert len(error.history) == error.epoch - 1
     for part in (f"epoch {error.epoch}", f"layer {error.layer}", "smaller learning rate"):
         assert part in str(error)
-    assert "need to be preprocessed" in str(error)
+    assert "need to be preprocessed. The loss is not finite in" in str(error)
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, ValueError)
     assert (again.epoch, again.layer) == (error.epoch, error.layer)

@@ -122,8 +122,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         ----------
         X, y, sample_weight : as for `fit`
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Rows to score after the epoch. When the score has not improved for n_iter_no_change
-            calls, the best parameters are restored and `stopped_` says "early stopping".
+            Rows to score after the epoch. When the score has not improved for more than
+            n_iter_no_change calls, the best parameters are restored and `stopped_` says so.
 
         Returns
         -------

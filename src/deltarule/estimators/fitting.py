@@ -284,9 +284,10 @@ def _diverged(est: Any, error: DivergenceError, score: Score | None) -> None:
         est.n_iter_ += 1
         warnings.warn(f"Training diverged, the best epoch is kept: {error}", ConvergenceWarning, 2)
         return
+    where = str(error)
     raise NonFiniteParametersError(
         "Solver produced non-finite parameter weights. The input data may contain large values "
-        f"and need to be preprocessed. {error}",
+        f"and need to be preprocessed. {where[:1].upper()}{where[1:]}",
         epoch=error.epoch,
         batch=error.batch,
         layer=error.layer,
