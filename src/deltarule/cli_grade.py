@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from deltarule.cli_app import Json, app, numbers
-from deltarule.cli_output import err, printing, reported, show_json
+from deltarule.cli_output import err, fail, printing, reported, show_json
 
 
 @app.command(
@@ -59,6 +59,9 @@ def grade(
             "step": step,
             "reduction": reduction,
         }
+        for one in submissions:
+            if not one.is_file():  # before the first is run
+                fail(f"{one}: there is no such file")
         grades = []
         for one in submissions:
             grades.append(graded(one, function, seconds=seconds, megabytes=megabytes, **settings))

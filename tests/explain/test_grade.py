@@ -69,7 +69,7 @@ def test_a_wrong_file_gets_its_mistake(tmp_path: Path) -> None:
         ("import os\nos._exit(0)", "error", "ended the process by itself"),
         ("import os\nos.abort()", "error", "SIGABRT"),
         ("def backprop(a, b, c, d):\n    return 1", "error", "must return two lists"),
-        ("def backprop(a, b, c, d):\n    return a.x", "error", "has no attribute 'x'"),
+        ("def backprop(a, b, c, d):\n    return a.x", "error", r"no attribute 'x' \(line 2\)"),
     ],
 )
 def test_whatever_happens_there_is_a_verdict(
@@ -113,6 +113,9 @@ def test_bad_calls(tmp_path: Path) -> None:
         grade(tmp_path / "none.py")
     with pytest.raises(dr.SpecError, match="seconds must be"):
         grade(file(tmp_path, RIGHT), seconds=0)
+    for setting in ({"activation": "tanhh"}, {"sizes": [3]}, {"reduction": "median"}):
+        with pytest.raises(dr.SpecError):  # not the fault of the file
+            grade(file(tmp_path, RIGHT), **setting)
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -131,6 +134,15 @@ def test_the_command(tmp_path: Path) -> None:
     assert json.loads(told.stdout)["grades"][0]["report"]["mistakes"][0]["code"] == (
         "output_error_sign"
     )
+
+
+def test_a_missing_file_is_told_before_any_is_run(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    first = file(tmp_path, f"open({str(ran)!r}, 'w')\n{RIGHT}")
+    done = CliRunner().invoke(app, ["grade", str(first), str(tmp_path / "none.py")])
+    assert done.exit_code == 1
+    assert "none.py: there is no such file" in done.stderr
+    assert not ran.exists()
 
 
 def test_the_table_quotes_what_needs_it(tmp_path: Path) -> None:

@@ -174,6 +174,26 @@ def test_what_cannot_be_judged_says_why(function: Any, says: str) -> None:
         check_implementation(function)
 
 
+def test_a_matrix_that_should_be_transposed_is_found_with_equal_widths() -> None:
+    def turned(weights: Any, biases: Any, X: Any, Y: Any) -> Any:
+        a = [X]
+        for W, b in zip(weights, biases, strict=True):
+            a.append(np.tanh(a[-1] @ W + b) if len(a) < len(weights) else a[-1] @ W + b)
+        delta, gW, gb = a[-1] - Y, [], []
+        for l in range(len(weights) - 1, -1, -1):
+            gW.insert(0, a[l].T @ delta)
+            gb.insert(0, delta.sum(axis=0))
+            if l:
+                delta = (delta @ weights[l]) * (1 - a[l] ** 2)
+        return gW, gb
+
+    with pytest.raises(dr.SpecError) as raised:
+        check_implementation(turned)
+    line = turned.__code__.co_firstlineno + 9
+    assert f"(line {line}). With 4 units in every layer it runs: " in str(raised.value)
+    assert "the weights were not transposed in the backward pass" in str(raised.value)
+
+
 def test_an_unknown_reduction() -> None:
     with pytest.raises(dr.SpecError, match="reduction"):
         check_implementation(make(), reduction="median")

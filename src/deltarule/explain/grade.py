@@ -25,6 +25,7 @@ from typing import Any
 
 from deltarule import options
 from deltarule.errors import SpecError
+from deltarule.explain.implementation import check_settings
 
 _WORKER = "deltarule.explain.grade_worker"
 # Enough for an answer with every number of a large network, too little to fill a disk.
@@ -96,12 +97,13 @@ def grade(
     Raises
     ------
     SpecError
-        There is no such file, or a limit is not > 0.
+        There is no such file, a limit is not > 0, or the settings describe no network.
     """
     path = Path(file).resolve()
     if not path.is_file():
         raise SpecError(f"{file}: there is no such file")
     options.positive(None, seconds=seconds, megabytes=megabytes)
+    check_settings(**settings)  # here, so that nobody is graded by a setting that is misspelt
     task = {
         "file": str(path),
         "function": function,

@@ -8,9 +8,10 @@ and with those of every mistake of the catalogue (SPEC X3).
 from __future__ import annotations
 
 import inspect
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from deltarule.params import Array
 
 _PROBES = 2  # an explanation must hold for more than one set of numbers
 _SAMPLES = 6
+_EQUAL_WIDTH = 4
 
 
 def check_implementation(
@@ -80,14 +82,32 @@ def check_implementation(
     """
     if step is None:
         step = _takes(function) >= 5
-    if reduction not in (None, "mean", "sum"):
-        raise SpecError(f"reduction must be 'mean', 'sum' or None, got {reduction!r}")
-    make = Probes(sizes, activation, loss, output_activation, bias, learning_rate, l2, rng)
+    make = Probes(
+        sizes, activation, loss, output_activation, bias, learning_rate, l2, rng, reduction
+    )
+    try:
+        return _check(function, make, step, most_mistakes)
+    except _NotCallable as error:
+        hint = _with_equal_widths(function, make, step, most_mistakes)
+        raise SpecError(f"{error}{hint}") from None
+
+
+def check_settings(**settings: Any) -> None:
+    """Raise SpecError for settings with which no function at all could be checked."""
+    known = {one.name for one in fields(Probes)}
+    Probes(**{name: value for name, value in settings.items() if name in known}).problem()
+
+
+class _NotCallable(SpecError):
+    """The function runs with no layout of the arrays."""
+
+
+def _check(function: Callable[..., Any], make: Probes, step: bool, most_mistakes: int) -> Report:
     problems = [make.problem() for _ in range(_PROBES)]
-    caller = _Caller(function, step, learning_rate)
+    caller = _Caller(function, step, make.learning_rate)
     layout, kind = caller.detect(problems[0])
     returned = [caller.call(p, layout, kind) for p in problems]
-    candidates = (reduction,) if reduction else ("mean", "sum")
+    candidates = (make.reduction,) if make.reduction else ("mean", "sum")
     outcomes = [
         _outcome([replace(p, reduction=one) for p in problems], returned, step, most_mistakes)
         for one in candidates
@@ -99,6 +119,24 @@ def check_implementation(
     return outcomes[best].report(title, notes)
 
 
+def _with_equal_widths(
+    function: Callable[..., Any], make: Probes, step: bool, most_mistakes: int
+) -> str:
+    """What is wrong with a function that does not run, if layers of one width let it run.
+
+    So it is with a matrix that should have been transposed.
+    """
+    equal = (_EQUAL_WIDTH,) * len(make.sizes)
+    try:
+        report = _check(function, replace(make, sizes=equal), step, most_mistakes)
+    except Exception:  # someone else's code: then its first error has to do
+        return ""
+    if report.unexplained or not report.mistakes:
+        return ""
+    done = "; ".join(one.sentence for one in report.mistakes)
+    return f". With {_EQUAL_WIDTH} units in every layer it runs: {done}"
+
+
 # -- the numbers it is tried on -----------------------------------------------------------------
 
 
@@ -106,16 +144,19 @@ def check_implementation(
 class Probes:
     """Problems that tell mistakes apart; see `check_implementation` for the fields."""
 
-    sizes: Sequence[int]
-    activation: Any
-    loss: Any
-    output_activation: Any
-    bias: bool
-    learning_rate: float
-    l2: float
-    rng: Any
+    sizes: Sequence[int] = (4, 5, 3, 2)
+    activation: Any = "tanh"
+    loss: Any = "squared_error"
+    output_activation: Any = None
+    bias: bool = True
+    learning_rate: float = 0.3
+    l2: float = 0.0
+    rng: Any = 0
+    reduction: str | None = None
 
     def __post_init__(self) -> None:
+        if self.reduction not in (None, "mean", "sum"):
+            raise SpecError(f"reduction must be 'mean', 'sum' or None, got {self.reduction!r}")
         self.generator = np.random.default_rng(self.rng)
 
     def problem(self) -> Problem:
@@ -193,11 +234,8 @@ class _Caller:
                 except MemoryError:
                     raise
                 except Exception as error:  # someone else's code: anything may come out of it
-                    errors.append(
-                        str(error)
-                        if isinstance(error, SpecError)
-                        else f"it raised {type(error).__name__}: {error}"
-                    )
+                    own = isinstance(error, SpecError)
+                    errors.append(str(error) if own else self._raised(error))
                     continue
                 agreement = max(
                     _right(replace(p, reduction=one), given, self.step) for one in ("mean", "sum")
@@ -206,12 +244,23 @@ class _Caller:
             if found:
                 break  # nested lists and tensors are for those who take no arrays
         if not found:
-            raise SpecError(
+            raise _NotCallable(
                 "the function runs with no layout of the arrays. With samples in rows and W_l of "
                 f"shape (n_(l-1), n_l): {errors[0]}"
             )
         _, _, layout, kind = min(found, key=lambda one: one[:2])
         return layout, kind
+
+    def _raised(self, error: Exception) -> str:
+        """An exception of the function's, with its last line in the function's own file."""
+        code = getattr(self.function, "__code__", None)
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if code is not None and frame.filename == code.co_filename
+        ]
+        where = f" (line {lines[-1]})" if lines else ""
+        return f"it raised {type(error).__name__}: {error}{where}"
 
 
 def _or_none(convert: Callable[[Array], Any], array: Array | None) -> Any:
