@@ -122,12 +122,17 @@ def test_row_notation_is_document_Bs_expanded_and_cached_form() -> None:  # B4, 
     steps = dr.derive(3, weight=(1, 2, 3), notation="row", cached=True).steps
     texts = [step.text for step in steps]
     assert texts[1] == "a₁ᵀ (∂C/∂a₂ ⊙ σ′(z₂))"
-    assert texts[2] == "a₁ᵀ (((∂C/∂a₃ ⊙ σ′(z₃)) w₂ᵀ) ⊙ σ′(z₂))"
-    assert texts[4] == "a₁ᵀ ((((((a₄ - y) ⊙ σ′(z₄)) w₃ᵀ) ⊙ σ′(z₃)) w₂ᵀ) ⊙ σ′(z₂))"
+    assert texts[2] == "a₁ᵀ ((∂C/∂a₃ ⊙ σ′(z₃)) w₂ᵀ ⊙ σ′(z₂))"
+    assert texts[4] == "a₁ᵀ ((((a₄ - y) ⊙ σ′(z₄)) w₃ᵀ ⊙ σ′(z₃)) w₂ᵀ ⊙ σ′(z₂))"
     text = dr.derive(3, weight=(1, 2, 3), notation="row", cached=True).to_text()
-    for line in ("δ₄ = (a₄ - y) ⊙ σ′(z₄)", "δ₃ = (δ₄ w₃ᵀ) ⊙ σ′(z₃)", "= a₁ᵀ δ₂", "= a₁[3] δ₂[2]"):
+    for line in ("δ₄ = (a₄ - y) ⊙ σ′(z₄)", "δ₃ = δ₄ w₃ᵀ ⊙ σ′(z₃)", "= a₁ᵀ δ₂", "= a₁[3] δ₂[2]"):
         assert f"     {line}\n" in text
     assert dr.derive(3, bias=(1, 2), notation="row", cached=True).steps[-2].text == "δ₂"
+    assert steps[0].why == "The gradient by all weights of the layer at once, w₁."
+    assert steps[4].why.endswith("the loss itself: ∂C/∂a₄ is a₄ - y.")
+    huber = dr.derive(2, weight=(1, 1, 1), notation="row", loss="huber").steps
+    assert "; the loss huber of one output o with target y is " in huber[0].why
+    assert "∂C/∂a₃; of one output o with target y it is " in huber[-1].why
 
 
 def test_column_notation_is_document_As(  # A4, A5, A8

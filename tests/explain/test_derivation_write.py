@@ -146,6 +146,38 @@ def test_pages_are_well_formed_and_load_nothing(case: str) -> None:
                 assert parts in (None, len(node)), formula
 
 
+@pytest.mark.parametrize("notation", DERIVED)
+def test_formulas_of_pages_break_between_their_factors(notation: str) -> None:
+    """MathML Core has no line breaks: what stands in one piece must fit a phone."""
+    done = dr.derive(12, weight=(1, 7, 3), notation=notation, cached=True)
+    for formula in re.findall(r'<div class="formula">(.*?)</div>', done.to_html()):
+        pieces = formula.split("\u200b")
+        assert all(one.startswith("<math") and one.endswith("</math>") for one in pieces)
+        assert max(len(re.sub(r"<[^>]*>|&|;", "", one)) for one in pieces) <= 64
+    assert len(pieces) == 2  # of -e y, the last
+    for inline in re.findall(r'<span class="why">(.*?)</span>', done.to_html()):
+        assert "\u200b" not in inline
+
+
+def test_brackets_grow_where_no_line_breaks() -> None:
+    page = dr.derive(2, weight=(1, 1, 1), loss="log_loss", biases=True).to_html()
+    assert "stretchy" not in page
+    deep = dr.derive(9, weight=(1, 1, 1), notation="row").to_html()
+    assert '<mo form="prefix" stretchy="false">(</mo>' in deep
+
+
+def test_a_notebook_keeps_its_own_style() -> None:
+    """What is shown there carries its style, which reaches no further than itself."""
+    done = dr.derive(2, weight=(1, 1, 1))
+    for shown in (done._repr_html_(), done.beside("row")._repr_html_()):
+        style = re.findall(r"<style>(.*?)</style>", shown, re.DOTALL)
+        assert len(style) == 1
+        rules = re.sub(r"@media[^{]*{|}\s*}", "}", style[0]).split("}")
+        assert all(rule.lstrip().startswith(".derivation ") for rule in rules if rule.strip())
+        assert "<html" not in shown
+        assert "<body" not in shown
+
+
 def test_what_a_user_names_is_escaped() -> None:
     done = CASES["own loss"]()
     assert "<b>" not in done.to_html()
@@ -200,7 +232,7 @@ def test_brackets_stand_where_they_are_needed_and_nowhere_else() -> None:
         "b₁₁ - 3": ex.Plus((a, ex.Number(-3))),
         "b₁₁ + 3": ex.Plus((a, ex.Negative(ex.Number(-3)))),
         "(b₁₁ ⊙ b₁₂) b₁₃": ex.MatrixProduct((ex.Hadamard((a, b)), c)),
-        "(b₁₁ b₁₂) ⊙ b₁₃": ex.Hadamard((ex.MatrixProduct((a, b)), c)),
+        "b₁₁ b₁₂ ⊙ b₁₃": ex.Hadamard((ex.MatrixProduct((a, b)), c)),
         "(b₁₁ b₁₂)ᵀ": ex.Transpose(ex.MatrixProduct((a, b))),
     }
     writer = Text(get_notation("index"))

@@ -155,7 +155,7 @@ class Beside:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        return pages.fragment_beside(self.first, self.second)
 
 
 def derive(

@@ -1,12 +1,24 @@
-"""Expressions in MathML Core: browsers show it by themselves, without scripts or fonts."""
+"""Expressions in MathML Core: browsers show it by themselves, without scripts or fonts.
+
+MathML Core has no line breaks. So a displayed formula is a row of pieces, each a formula of its
+own, and lines break between them as between words: the end of a long formula stays in sight.
+"""
 
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 
 from deltarule.explain.derivation_write import Writer
 from deltarule.explain.expression import Expression, Index
+
+#: Between two pieces of a formula; a browser may break a line at this character.
+BREAK = "\N{ZERO WIDTH SPACE}"
+#: Brackets around at most as many characters do not break.
+_SHORT = 56
+
+_FIXED = ' stretchy="false"'
 
 _LETTERS = {"delta": "&delta;", "sigma": "&sigma;"}
 
@@ -14,8 +26,8 @@ _LETTERS = {"delta": "&delta;", "sigma": "&sigma;"}
 class MathML(Writer):
     """MathML for a formula; every piece of text is a row of elements."""
 
-    space = '<mspace width="0.17em"/>'
-    plus, minus, odot = "<mo>+</mo>", "<mo>&minus;</mo>", "<mo>⊙</mo>"
+    space = f'<mspace width="0.17em"/>{BREAK}'
+    plus, minus, odot = (f'{BREAK}<mo form="infix">{sign}</mo>' for sign in ("+", "&minus;", "⊙"))
     negative = '<mo form="prefix">&minus;</mo>'
     dot = "<mo>·</mo>"
     comma = "<mo separator='true'>,</mo>"
@@ -54,8 +66,16 @@ class MathML(Writer):
         return f"{sign}<mn>{digits}</mn>{ten}".replace("<mn>-", "<mn>&minus;")
 
     def brackets(self, text: str, kind: str = "()") -> str:
-        """They grow with what is inside."""
-        return f"<mrow><mo>{kind[0]}</mo>{text}<mo>{kind[1]}</mo></mrow>"
+        """They grow with what is inside, unless a line may break there."""
+        if len(re.sub(r"<[^>]*>|&|;", "", text)) <= _SHORT:
+            text = _unbroken(text)
+        if BREAK not in text:
+            return f"<mrow><mo>{kind[0]}</mo>{text}<mo>{kind[1]}</mo></mrow>"
+        left, right = (
+            f'<mo form="{form}"{_FIXED}>{one}</mo>'
+            for form, one in zip(("prefix", "postfix"), kind, strict=True)
+        )
+        return f"{left}{text}{right}"
 
     def sum_over(self, index: str, body: str) -> str:
         """The letter below the sign."""
@@ -63,7 +83,7 @@ class MathML(Writer):
 
     def fraction(self, top: str, bottom: str, half: bool = False) -> str:
         """One above the other."""
-        return f"<mfrac><mrow>{top}</mrow><mrow>{bottom}</mrow></mfrac>"
+        return f"<mfrac><mrow>{_unbroken(top)}</mrow><mrow>{_unbroken(bottom)}</mrow></mfrac>"
 
     def derivative(self, body: str, by: str) -> str:
         """One above the other."""
@@ -79,9 +99,12 @@ class MathML(Writer):
         return f"<mo>{'&sim;' if sign == '~' else sign}</mo>"
 
     def formula(self, content: str, display: bool = True) -> str:
-        """A whole formula."""
-        shown = ' display="block"' if display else ""
-        return f"<math{shown}><mrow>{content}</mrow></math>"
+        """A whole formula, in one piece or (displayed) in pieces between which lines break."""
+        if not display:
+            return f"<math><mrow>{_unbroken(content)}</mrow></math>"
+        return BREAK.join(
+            f'<math displaystyle="true"><mrow>{piece}</mrow></math>' for piece in _pieces(content)
+        )
 
     def sentence(self, reason: Sequence[str | Expression]) -> str:
         """A reason with its symbols as formulas."""
@@ -91,6 +114,25 @@ class MathML(Writer):
             else self.formula(self.write(one), display=False)
             for one in reason
         )
+
+
+def _unbroken(text: str) -> str:
+    """A row in which no line may break, so that its brackets may grow."""
+    return text.replace(BREAK, "").replace(_FIXED, "")
+
+
+def _pieces(content: str) -> list[str]:
+    """The parts between breaks that stand in no element; each is a row of whole elements."""
+    pieces, depth = [""], 0
+    for part in re.split(rf"(<[^>]*>|{BREAK})", content):
+        if part == BREAK:
+            if depth == 0 and pieces[-1]:
+                pieces.append("")
+            continue
+        if part.startswith("<") and not part.endswith("/>"):
+            depth += -1 if part.startswith("</") else 1
+        pieces[-1] += part
+    return pieces
 
 
 def _index(index: Index) -> str:

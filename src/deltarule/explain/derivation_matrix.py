@@ -74,10 +74,12 @@ class Matrix:
         return self._back(self.T + 1, delta)
 
     def _loss(self) -> Expression:
-        name = self.task.loss.name if self.task.loss.registered else ""
-        if name == "squared_error":
+        if self._squared():
             return ex.Product((ex.HALF, ex.SquaredNorm(self._error())))
         return ex.LossOf(self.task.L)
+
+    def _squared(self) -> bool:
+        return self.task.loss.registered and self.task.loss.name == "squared_error"
 
     def _error(self) -> Expression:
         if self.task.notation.target_first:
@@ -85,14 +87,17 @@ class Matrix:
         return ex.difference(self.o, self.y)
 
     def _output_gradient(self) -> Expression:
-        if self.task.loss.registered and self.task.loss.name == "squared_error":
+        if self._squared():
             return ex.difference(self.o, self.y)
         return ex.LossSlope(self.task.L)
 
     def _words(self) -> tuple[str | Expression, ...]:
         what = {"w": "all weights", "b": "all biases", "a": "all activations"}[self.whole.kind]
-        formula = unbroken(self.task.loss.formula)
-        shown = f"; {self.task.loss.name} is {formula}, for each output" if formula else ""
+        formula = "" if self._squared() else unbroken(self.task.loss.formula)
+        name = self.task.loss.name
+        shown = f"; the loss {name} of one output o with target y is {formula}" if formula else ""
+        if self.whole.kind == "w" and self.task.lacks_edges(self.T):
+            shown += "; elements of edges that are not there do not count"
         return (f"The gradient by {what} of the layer at once, ", self.whole, f"{shown}.")
 
     # -- steps ----------------------------------------------------------------------------------
@@ -139,7 +144,7 @@ class Matrix:
             self._sought(inner),
             "At the outputs the derivative is that of the loss itself: ",
             self.d(L),
-            f"{self._slope_in_words()}.",
+            *self._slope_in_words(),
         )
         if task.fused:
             inner = self._delta(start, L, ex.difference(self.o, self.y))
@@ -151,9 +156,11 @@ class Matrix:
                 ".",
             )
 
-    def _slope_in_words(self) -> str:
+    def _slope_in_words(self) -> tuple[str | Expression, ...]:
+        if self._squared():
+            return (" is ", self._output_gradient(), ".")
         formula = unbroken(self.task.loss.dJ_formula)
-        return f", which is {formula} of each output" if formula else ""
+        return (f"; of one output o with target y it is {formula}." if formula else ".",)
 
     def _output_delta(self) -> Expression:
         if self.task.fused:

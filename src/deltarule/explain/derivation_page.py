@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from deltarule.explain.derivation_latex import Latex, escaped
-from deltarule.explain.derivation_mathml import MathML
+from deltarule.explain.derivation_mathml import BREAK, MathML
 from deltarule.explain.derivation_numbers import plain_value
 from deltarule.explain.derivation_rules import TIED, Step, Task
 from deltarule.explain.derivation_write import Text
@@ -18,16 +18,26 @@ from deltarule.explain.expression import Expression
 if TYPE_CHECKING:
     from deltarule.explain.derivation import Derivation
 
+#: Of a derivation itself; a notebook shows it in a page of its own colours.
 _STYLE = """
+.derivation ol { list-style: none; margin: 0; padding: 0; } .derivation li { margin: 0 0 1.1em; }
+.derivation .number { opacity: .65; display: inline-block; min-width: 2em; }
+.derivation .rule { font-weight: 600; } .derivation .why { opacity: .85; }
+.derivation .formula { overflow-x: auto; overflow-y: hidden; padding: .3em 0 .1em 3.4em;
+  text-indent: -1.4em; line-height: 1.9; }
+.derivation math { font-size: 1.1em; text-indent: 0; } .derivation .formula math { margin: .2em 0; }
+.derivation table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+.derivation td, .derivation th { vertical-align: top; padding: .4em .8em; text-align: left;
+  border-top: 1px solid #8886; }
+@media (max-width: 48em) { .derivation .formula { padding-left: 2.4em; }
+  .derivation table, .derivation tbody, .derivation tr, .derivation td, .derivation th {
+    display: block; }
+  .derivation td + td, .derivation th + th { border-top: none; } }
+"""
+_PAGE_STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em;
-  color: #1b1b1b; background: #fff; }
-ol { list-style: none; padding: 0; } li { margin: 0 0 1.1em; } .rule { font-weight: 600; }
-.number { color: #666; display: inline-block; min-width: 2em; } .why { color: #444; }
-.formula { overflow-x: auto; padding: .3em 0 .3em 2em; } math { font-size: 1.1em; }
-table { border-collapse: collapse; width: 100%; table-layout: fixed; }
-td, th { vertical-align: top; padding: .4em .8em; border-top: 1px solid #ddd; text-align: left; }
-@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616; }
-  .why { color: #bbb; } .number { color: #999; } td, th { border-color: #444; } }
+  color: #1b1b1b; background: #fff; } h1 { font-size: 1.6em; }
+@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616; } }
 """
 
 
@@ -160,7 +170,7 @@ def _mathml_lines(step: Step, value: float | None) -> str:
     if step.numeric:
         ends = [writer.number(plain_value(one.expression)) for one in step.names]
         lines = [f"{line}{equal}{end}" for line, end in zip(lines, ends, strict=True)]
-    left = writer.write(step.equal_to) if step.number == 1 else ""
+    left = f"{writer.write(step.equal_to)}{BREAK}" if step.number == 1 else ""
     lines.append(f"{left}{equal}{writer.write(step.expression)}")
     if value is not None:
         lines.append(f"{equal}{writer.number(value)}")
@@ -177,12 +187,16 @@ def _html_step(step: Step, value: float | None) -> str:
 
 
 def fragment(derivation: Derivation) -> str:
-    """The steps as a list, for a notebook or a page."""
+    """The steps as a list with its style, for a notebook or a page."""
     items = "".join(
         f"<li>{_html_step(step, derivation.values.get(step.number))}</li>\n"
         for step in derivation.steps
     )
-    return f"<ol>\n{items}</ol>"
+    return _styled(f"<ol>\n{items}</ol>")
+
+
+def _styled(content: str) -> str:
+    return f'<div class="derivation">\n<style>{_STYLE}</style>\n{content}\n</div>'
 
 
 def page(derivation: Derivation) -> str:
@@ -196,7 +210,7 @@ def _page(plain: str, title: str, content: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(plain)}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<title>{html.escape(plain)}</title>\n<style>{_PAGE_STYLE}</style></head>\n"
         f"<body>\n<h1>{title}</h1>\n{content}\n</body>\n</html>\n"
     )
 
@@ -242,8 +256,8 @@ def _column(step: Step | None, of: Derivation, width: int) -> list[str]:
     return [] if step is None else step_lines(step, width, of.values.get(step.number))
 
 
-def page_beside(first: Derivation, second: Derivation) -> str:
-    """A page with a table of two columns."""
+def fragment_beside(first: Derivation, second: Derivation) -> str:
+    """A table of two columns with its style, for a notebook or a page."""
     columns = (first, second)
     titles = [
         MathML(one.task.notation, one.task.set_apart).sentence(heading(one.task)) for one in columns
@@ -255,9 +269,13 @@ def page_beside(first: Derivation, second: Derivation) -> str:
             for step, one in zip(pair, columns, strict=True)
         ]
         rows.append("".join(f"<td>{cell}</td>" for cell in cells))
-    table = "<table>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>"
+    return _styled("<table>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>")
+
+
+def page_beside(first: Derivation, second: Derivation) -> str:
+    """A page with a table of two columns."""
     plain = f"{first.task.notation.name} and {second.task.notation.name} notation"
-    return _page(plain, f"One derivation in {plain}", table)
+    return _page(plain, f"One derivation in {plain}", fragment_beside(first, second))
 
 
 def latex_beside(first: Derivation, second: Derivation, standalone: bool) -> str:

@@ -118,7 +118,7 @@ class Writer:
         if isinstance(node, ex.SquaredNorm):
             return self.power(self.brackets(self.write(node.body), "‖‖"), "2")
         if isinstance(node, ex.Hadamard):
-            return self.odot.join(self._at_least(one, _DIVIDED) for one in node.factors)
+            return self.odot.join(map(self._of_hadamard, node.factors))
         if isinstance(node, ex.Same):
             sign = "~" if node.group else "="
             first, second = self.index(node.first), self.index(node.second)
@@ -178,6 +178,11 @@ class Writer:
             else:
                 parts.append(text)
         return self.factors(parts)
+
+    def _of_hadamard(self, factor: Expression) -> str:
+        """A product of matrices binds closer than the elementwise one, as in document B."""
+        closer = isinstance(factor, ex.MatrixProduct)
+        return self.write(factor) if closer else self._at_least(factor, _DIVIDED)
 
     def _at_least(self, node: Expression, level: int) -> str:
         """An expression, in brackets if it binds less than is needed where it stands."""
