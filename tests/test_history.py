@@ -97,6 +97,21 @@ def test_plot_of_odd_histories_draws_without_a_warning(history: dr.History, tmp_
     assert (tmp_path / "odd.png").stat().st_size > 1000
 
 
+def test_a_metric_of_some_runs_only_stays_beside_its_epochs() -> None:
+    history = trained(2, validation=None)
+    history.extend(trained(3))
+    history.extend(trained(1, validation=None))
+    r2 = history.metrics["r2"]
+    assert np.isnan(r2).tolist() == [True, True, False, False, False, True]
+    assert len(history.metrics["rmse"]) == len(history) == 6
+    history.plot()
+
+
+def test_epochs_are_counted_in_whole_numbers() -> None:
+    for axis in trained(3).plot().axes:
+        assert all(tick == round(tick) for tick in axis.get_xticks())
+
+
 def test_plot_of_one_epoch_shows_its_point() -> None:
     line = trained(1).plot().axes[0].lines[0]
     assert line.get_marker() == "o"

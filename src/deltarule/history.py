@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,20 @@ class History:
         return len(self.loss)
 
     def extend(self, later: History) -> None:
-        """Append the epochs of a later run, as by partial_fit; `stopped` is the later one."""
+        """Append the epochs of a later run, as by partial_fit; `stopped` is the later one.
+
+        What only some of the runs have, such as a metric, is NaN in the epochs of the others.
+        """
+        absent, later_absent = [math.nan] * len(self), [math.nan] * len(later)
+        for name in later.metrics:
+            self.metrics.setdefault(name, absent.copy())
+        for name, values in self.metrics.items():
+            values += later.metrics.get(name, later_absent)
+        if self.validation_loss or later.validation_loss:
+            self.validation_loss = (self.validation_loss or absent) + (
+                later.validation_loss or later_absent
+            )
         self.loss += later.loss
-        self.validation_loss += later.validation_loss
-        for name, values in later.metrics.items():
-            self.metrics.setdefault(name, []).extend(values)
         self.learning_rate += later.learning_rate
         self.gradient_norms += later.gradient_norms
         self.seconds += later.seconds
@@ -131,6 +141,7 @@ class History:
             axes[-1].set_yscale("log")
         for axis in axes:
             axis.set_xlabel("epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
             if self.best_epoch is not None:
                 axis.axvline(self.best_epoch, color="0.6", linestyle=":", label="best epoch")
             axis.grid(alpha=0.3)

@@ -245,6 +245,33 @@ def test_class_weights_beside_a_scorer_of_ones_own() -> None:
     assert ours.validation_scores_ == [0.5] * 6
 
 
+@pytest.mark.parametrize(("task", "scoring", "name"), [
+    ("multiclass", None, "accuracy"), ("regression", None, "r2"),
+    ("multiclass", "neg_log_loss", "neg_log_loss"), ("regression", own_scorer, "score"),
+])  # fmt: skip
+def test_the_history_holds_the_scores_and_the_epoch_that_is_kept(
+    task: str, scoring: Any, name: str
+) -> None:
+    seen: list[float] = []
+    ours = fitted(
+        task, scoring=scoring, validation=HELD[task], max_iter=60, learning_rate_init=0.05,
+        callbacks=lambda progress: seen.append(progress.history.metrics[name][-1]),
+    )  # fmt: skip
+    assert ours.history_.metrics == {name: ours.validation_scores_}
+    assert seen == ours.validation_scores_  # a callback sees the epoch's own
+    assert ours.history_.best_epoch == np.argmax(ours.validation_scores_) + 1
+    assert ours.history_.plot().axes[1].get_title() == name
+    assert fitted(task).history_.metrics == {}
+
+
+def test_partial_fit_with_and_without_rows_to_score() -> None:
+    ours = dr.MLPRegressor(**QUICK)
+    for given in (None, HELD["regression"], None):
+        ours.partial_fit(*DATA["regression"], validation_data=given)
+    assert np.isnan(ours.history_.metrics["r2"]).tolist() == [True, False, True]
+    ours.history_.plot()
+
+
 def test_validation_labels_may_be_sparse() -> None:
     X_held, y_held = HELD["multilabel"]
     ours = fitted("multilabel", validation=(X_held, sp.csr_array(y_held)))

@@ -120,7 +120,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     validation_scores_, best_validation_score_ : list of float, float
         With early stopping or validation_data, else None.
     history_ : dr.History
-        Losses without penalties, learning rates, gradient norms and seconds of every epoch.
+        Of every epoch: loss without penalties, validation score, learning rate, gradient norms,
+        seconds.
     stopped_ : str or None
         Why training ended before max_iter: "converged", "early stopping", "interrupted", ...
     n_iter_, t_ : int

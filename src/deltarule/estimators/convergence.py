@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from deltarule.callbacks import Callback, Progress
 from deltarule.optimizers import Optimizer, State
@@ -109,6 +110,13 @@ class Rates(Schedule):
         return descent.schedule_state
 
 
+def score_name(est: Any) -> str:
+    """What the history calls the validation score."""
+    if est.scoring is None:
+        return "accuracy" if is_classifier(est) else "r2"
+    return est.scoring if isinstance(est.scoring, str) else "score"
+
+
 class Convergence(Callback):
     """Records each epoch in the estimator's attributes and stops when it no longer improves.
 
@@ -148,7 +156,9 @@ class Convergence(Callback):
         if self.score is None:
             self._watch_loss()
         else:
-            self.watch_score(self.score(), progress.net.theta)
+            score = self.score()
+            progress.history.metrics.setdefault(score_name(est), []).append(score)
+            self.watch_score(score, progress.net.theta)
         self.descent.epoch_ended(est.t_)
         if est._no_improvement_count > est.n_iter_no_change:
             watched = "Training loss" if self.score is None else "Validation score"

@@ -20,7 +20,7 @@ from deltarule.engines import Run, get_engine
 from deltarule.errors import DivergenceError, NonFiniteParametersError
 from deltarule.estimators import parameters
 from deltarule.estimators.context import epochs_for, told
-from deltarule.estimators.convergence import Convergence, Descent, Rates
+from deltarule.estimators.convergence import Convergence, Descent, Rates, score_name
 from deltarule.estimators.inputs import checked_weight
 from deltarule.estimators.validation import Score, held_out
 from deltarule.history import History
@@ -95,7 +95,8 @@ def _prepared(
     loop = _loop(est, net, (X, Y, weight), random, incremental)
     if in_epochs:
         _watch(est, score is not None, net)
-        loop.callbacks.append(_convergence(est, loop.run, score))
+        # first, so that the user's callbacks find the score in the history
+        loop.callbacks.insert(0, _convergence(est, loop.run, score))
     loop.callbacks += epochs_for(est, data, lambda: _ready(est))
     if "history_" not in vars(est) or not (incremental or est.warm_start):
         est.history_ = History()
@@ -306,6 +307,9 @@ def _finish(est: Any, loop: Loop, score: Score | None, incremental: bool) -> Non
                 f"{est.validation_scores_[-1]}. Give other rows or another `scoring`"
             )
         est.network_.theta = est._best_theta
+        scores = est.history_.metrics.get(score_name(est), [])
+        if est.best_validation_score_ in scores:
+            est.history_.best_epoch = scores.index(est.best_validation_score_) + 1
         est._no_improvement_count = 0 if incremental else est._no_improvement_count
     if est.stopped_ == "interrupted":
         warnings.warn("Training interrupted by user.", stacklevel=2)
