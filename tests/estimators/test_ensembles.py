@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from estimator_cases import CLASSIFICATION, DATA, REGRESSION, N, own, quiet, theta
 from sklearn.base import clone
@@ -118,6 +119,17 @@ def test_warnings_of_an_ensemble_are_those_of_one() -> None:
         warnings.simplefilter("always")
         dr.MLPRegressor(**QUICK, n_ensemble=2, n_jobs=1).fit(*DATA["regression"])
     assert {w.category for w in caught} == {ConvergenceWarning}
+
+
+def test_nothing_is_left_of_an_earlier_fit() -> None:
+    X, y = DATA["multiclass"]
+    ours = dr.MLPClassifier(**QUICK, n_ensemble=2, early_stopping=True)
+    quiet(ours.fit, pd.DataFrame(X, columns=list("vwxyz")), y)
+    assert ours.feature_names_in_.tolist() == list("vwxyz")
+    quiet(ours.set_params(early_stopping=False, solver="lbfgs").fit, X, y)
+    fresh = fitted("multiclass", n_ensemble=2, solver="lbfgs")
+    assert vars(ours).keys() == vars(fresh).keys()
+    ours.predict(X)  # without a warning about names
 
 
 def test_each_line_says_of_which_network_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,12 @@ from deltarule.estimators.parameters import has_epochs
 from deltarule.interrupt import stop_on_ctrl_c
 from deltarule.threads import get_num_threads
 
+# Fitted attributes that a fit may be without: X had no names, the solver no epochs.
+_NOT_ALWAYS = (
+    *("feature_names_in_", "loss_curve_", "best_loss_"),
+    *("validation_scores_", "best_validation_score_", "_best_theta"),
+)
+
 
 def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: bool) -> None:
     """Train est.estimators_, n_ensemble estimators of one network each, in threads.
@@ -47,6 +53,8 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
 
 def _show(est: Any, members: list[Any]) -> None:
     """Give est the fitted attributes of the first member, and all of them to average."""
+    for name in _NOT_ALWAYS:
+        vars(est).pop(name, None)  # of an earlier fit
     for name, value in vars(members[0]).items():
         if name not in members[0].get_params(deep=False):
             setattr(est, name, value)
