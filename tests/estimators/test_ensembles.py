@@ -121,6 +121,25 @@ def test_warnings_of_an_ensemble_are_those_of_one() -> None:
     assert {w.category for w in caught} == {ConvergenceWarning}
 
 
+def test_a_network_that_fails_ends_the_others() -> None:
+    """They would otherwise train to their end before the error is seen."""
+    X, y = DATA["regression"]
+    epochs: dict[int, int] = {}
+    raised: list[int] = []
+
+    def fail(progress: dr.Progress) -> None:
+        epochs[id(progress.net)] = progress.epoch
+        if progress.epoch >= 5 and len(epochs) == 2 and not raised:
+            raised.append(id(progress.net))
+            raise RuntimeError("enough")
+
+    ours = dr.MLPRegressor(**QUICK | {"max_iter": 10**5}, n_ensemble=2, n_jobs=2, tol=0.0)
+    ours.set_params(callbacks=fail, n_iter_no_change=np.inf)
+    with pytest.raises(RuntimeError, match="enough"):
+        ours.fit(X, y)
+    assert max(epochs.values()) < 10**5
+
+
 def test_nothing_is_left_of_an_earlier_fit() -> None:
     X, y = DATA["multiclass"]
     ours = dr.MLPClassifier(**QUICK, n_ensemble=2, early_stopping=True)

@@ -33,16 +33,21 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
     first = "coefs_" not in vars(est) or not (est.warm_start or incremental)
     members = _members(est) if first else _members_so_far(est)
     stop = np.zeros(1, dtype=np.uint8)
+    failed: list[BaseException] = []
     method = "partial_fit" if incremental else "fit"
     known = {"classes": est.classes_} if incremental and "classes_" in vars(est) else {}
 
     def run(k: int) -> None:
         member = members[k]
-        member._stop, member._name = stop, f"network {k + 1}: "
+        member._stop, member._failed, member._name = stop, failed, f"network {k + 1}: "
         try:
             getattr(member, method)(X, y, weight, validation_data=validation, **known)
+        except BaseException as error:
+            failed.append(error)
+            stop[0] = 1  # the others need not train to their end
+            raise
         finally:
-            del member._stop, member._name
+            del member._stop, member._failed, member._name
 
     jobs = get_num_threads() if est.n_jobs is None else effective_n_jobs(est.n_jobs)
     alone = nullcontext() if has_epochs(est.solver) else one_blas_thread()

@@ -311,7 +311,7 @@ def _finish(est: Any, loop: Loop, score: Score | None, incremental: bool) -> Non
         if est.best_validation_score_ in scores:
             est.history_.best_epoch = scores.index(est.best_validation_score_) + 1
         est._no_improvement_count = 0 if incremental else est._no_improvement_count
-    if est.stopped_ == "interrupted":
+    if est.stopped_ == "interrupted" and not vars(est).get("_failed"):  # by the user
         warnings.warn("Training interrupted by user.", stacklevel=2)
     if isinstance(run.optimizer, LBFGS):
         _finish_lbfgs(est, loop)
