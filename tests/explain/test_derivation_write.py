@@ -18,6 +18,7 @@ import pytest
 import deltarule as dr
 from deltarule.explain import expression as ex
 from deltarule.explain.derivation import DERIVED, Derivation
+from deltarule.explain.derivation_fold import COLUMN, folded, width
 from deltarule.explain.derivation_latex import Latex, escaped
 from deltarule.explain.derivation_write import Text
 from deltarule.explain.notation import get_notation
@@ -53,6 +54,12 @@ CASES = {
     "groups": lambda: dr.derive(
         net=dr.Network([2, 5], output_activation="softmax(2,3)", rng=0), weight=(1, 1, 1)
     ),
+    **{
+        f"deep-{name}": lambda n=name: dr.derive(
+            30 if n == "delta" else 12, weight=(1, 17, 3), notation=n, cached=True
+        )
+        for name in DERIVED
+    },
     "deep": lambda: dr.derive(12, bias=(2, 3), cached=True, loss="cross_entropy"),
 }
 
@@ -83,10 +90,12 @@ def test_latex_knows_every_command(case: str) -> None:
         r"begin end documentclass usepackage setlength textwidth oddsidemargin raggedright sloppy "
         r"lineskip lineskiplimit noindent item textbf displaystyle frac partial sum prime sigma "
         r"delta odot lVert rVert left right log cdot sim allowbreak mathsf mathrm textbackslash "
-        r"textasciicircum textasciitilde par hfill medskip"
+        r"textasciicircum textasciitilde par hfill medskip"  # and for folded formulas:
+        r" phantom text quad"
     )
-    source = CASES[case]().to_latex(standalone=True)
-    assert set(re.findall(r"\\([A-Za-z]+)", source)) <= set(known.split())
+    done = CASES[case]()
+    for source in (done.to_latex(standalone=True), done._repr_latex_(), done.to_markdown()):
+        assert set(re.findall(r"\\([A-Za-z]+)", source)) <= set(known.split())
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
@@ -96,9 +105,10 @@ def test_latex_compiles_and_fits_the_page(case: str, tmp_path: Path) -> None:
     (tmp_path / "d.tex").write_text(done.to_latex(standalone=True), encoding="utf-8")
     (tmp_path / "b.tex").write_text(done.beside("row").to_latex(standalone=True), encoding="utf-8")
     notebook = done._repr_latex_()
-    (tmp_path / "n.tex").write_text(
+    displays = "\n\n".join(re.findall(r"\$\$.*?\$\$", done.to_markdown()))
+    (tmp_path / "n.tex").write_text(  # in the columns of an article, which are narrow
         "\\documentclass{article}\\usepackage{amsmath}\\begin{document}\n"
-        f"{notebook}\n\n{done.to_latex()}\\end{{document}}\n",
+        f"{notebook}\n\n{done.to_latex()}\n\n{displays}\n\\end{{document}}\n",
         encoding="utf-8",
     )
     for name in ("d", "b", "n"):
@@ -106,8 +116,10 @@ def test_latex_compiles_and_fits_the_page(case: str, tmp_path: Path) -> None:
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
         printed = ran.stdout.decode(errors="replace")
         assert ran.returncode == 0, printed[-2000:]
-        if name == "d":
-            assert "Overfull \\hbox" not in printed
+        assert "Overfull \\vbox" not in printed  # something would be off the page
+        for over in re.findall(r"Overfull \\hbox \(([\d.]+)pt", printed):
+            assert name != "d"
+            assert float(over) < 10
 
 
 class Tags(HTMLParser):
@@ -207,6 +219,31 @@ def test_latex_of_a_step() -> None:
     assert r"{O^{(1)}}^{\mathsf{T}}" in column
 
 
+def test_long_formulas_are_folded() -> None:
+    """Between factors, in rows of about the same width; short ones stay as they are."""
+    assert width(r"\frac{\partial y_{5i}}{\partial w_{173}}") == pytest.approx(2, abs=0.5)
+    assert folded("a + b") == ["a + b"]
+    formula = (
+        r"= a\, \allowbreak \left( b\, \allowbreak c \right)\, \allowbreak {d\, \allowbreak e}"
+    )
+    rows = [r"= a", r"\left( b\, c \right)", r"{d\, e}"]
+    assert folded(formula, 0.1) == rows
+    done = dr.derive(20, weight=(1, 1, 1), cached=True)
+    for step in done.steps:
+        for row in folded(Latex(get_notation("index"), True, True).write(step.expression)):
+            assert width(row) <= COLUMN
+            assert row.count("{") == row.count("}")
+    assert done._repr_latex_().count(r"\begin{aligned}") > 5
+    assert all(page.count("\n") <= 16 for page in done._repr_latex_().split("\n\n"))
+
+
+def test_a_notebook_shows_the_numbers_too() -> None:
+    net = dr.Network([2, 2, 1], "tanh", rng=0)
+    shown = dr.derive(net=net, weight=(1, 1, 1), x=[1, 2], y=[1])
+    assert rf"&= {shown.value:.6g}" in shown._repr_latex_()
+    assert "where" not in shown._repr_latex_()
+
+
 def test_commas_stand_where_an_index_has_two_digits() -> None:
     steps = dr.derive(3, weight=(1, 17, 30)).steps
     assert steps[-1].text.endswith("f₁′(x₁,₁₇) y₀,₃₀")
@@ -254,6 +291,6 @@ def test_side_by_side_steps_of_one_kind_stand_together() -> None:
     assert done.beside(done).to_markdown().count("\n| ") == len(done.steps)
     with pytest.raises(dr.SpecError, match="unknown notation"):
         done.beside("rows")
-    for width in (1, 59, 70.5, np.nan):
+    for columns in (1, 59, 70.5, np.nan):
         with pytest.raises(dr.SpecError):
-            done.beside("row").to_text(width)  # type: ignore[arg-type]
+            done.beside("row").to_text(columns)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from deltarule.explain.derivation_fold import BREAK, unbroken, width
 from deltarule.explain.derivation_rules import TIED
 from deltarule.explain.derivation_write import Writer
 from deltarule.explain.expression import Expression, Index
@@ -17,6 +18,9 @@ _LETTERS = {
     "log": r"\log",
 }
 _BRACKETS = {"()": ("(", ")"), "[]": ("[", "]"), "‖‖": (r"\lVert ", r"\rVert ")}
+#: In em: brackets around no more do not break, and such a body stands on the fraction bar.
+_SHORT = 14.0
+
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -42,15 +46,18 @@ class Latex(Writer):
     Parameters
     ----------
     breaks : bool
-        Whether lines may break between factors (in a paragraph; a display ignores it).
+        Whether lines may break between factors and terms (in a paragraph; a display ignores it).
     """
 
+    space = r"\, "
     plus, minus, odot = " + ", " - ", r" \odot "
     dot = r" \cdot "
 
     def __init__(self, notation: Notation, set_apart: bool = False, breaks: bool = False) -> None:
         super().__init__(notation, set_apart)
-        self.space = r"\, \allowbreak " if breaks else r"\, "
+        if breaks:
+            self.space = rf"\, {BREAK}"
+            self.plus, self.minus, self.odot = (rf" {BREAK}{one} " for one in ("+", "-", r"\odot"))
 
     def ident(
         self,
@@ -75,9 +82,11 @@ class Latex(Writer):
         return f"{digits} \\cdot 10^{{{int(power)}}}" if power else digits
 
     def brackets(self, text: str, kind: str = "()") -> str:
-        r"""They grow with a fraction inside."""
+        r"""They grow with a fraction inside, unless a line may break there."""
         left, right = _BRACKETS[kind]
-        if r"\frac" in text and "allowbreak" not in text:
+        if width(text) <= _SHORT:
+            text = unbroken(text)
+        if r"\frac" in text and BREAK not in text:
             return rf"\left{left} {text} \right{right}"
         return f"{left}{text}{right}"
 
@@ -87,13 +96,13 @@ class Latex(Writer):
 
     def fraction(self, top: str, bottom: str, half: bool = False) -> str:
         r"""\frac."""
-        return rf"\frac{{{top}}}{{{bottom}}}"
+        return rf"\frac{{{unbroken(top)}}}{{{unbroken(bottom)}}}"
 
     def derivative(self, body: str, by: str) -> str:
         r"""\frac with \partial; a long body stands behind it."""
-        if len(body) > 60:
+        if width(body) > _SHORT:
             return rf"\frac{{\partial}}{{\partial {by}}} {body}"
-        return rf"\frac{{\partial {body}}}{{\partial {by}}}"
+        return rf"\frac{{\partial {unbroken(body)}}}{{\partial {by}}}"
 
     def power(self, base: str, exponent: str) -> str:
         r"""x^{2}, x^{\mathsf{T}}."""

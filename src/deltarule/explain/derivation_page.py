@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from deltarule.explain.derivation_latex import Latex, escaped
+from deltarule.explain.derivation_fold import COLUMN, aligned, folded, unbroken, width
+from deltarule.explain.derivation_latex import Latex
 from deltarule.explain.derivation_mathml import BREAK, MathML
 from deltarule.explain.derivation_numbers import plain_value
 from deltarule.explain.derivation_rules import TIED, Step, Task
@@ -17,6 +18,11 @@ from deltarule.explain.expression import Expression
 
 if TYPE_CHECKING:
     from deltarule.explain.derivation import Derivation
+
+#: Rows of an `aligned`, in which no page can break.
+_PAGE = 14
+#: In em: a longer formula does not stand well in half a page.
+_LONG = 56.0
 
 #: Of a derivation itself; a notebook shows it in a page of its own colours.
 _STYLE = """
@@ -83,8 +89,8 @@ def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
 # -- LaTeX and Markdown -----------------------------------------------------------------------
 
 
-def _latex_lines(step: Step, breaks: bool, value: float | None) -> list[str]:
-    writer = Latex(step.task.notation, step.task.set_apart, breaks)
+def _latex_lines(step: Step, value: float | None) -> list[str]:
+    writer = Latex(step.task.notation, step.task.set_apart, breaks=True)
     lines = [f"{writer.write(one.symbol)} = {writer.write(one.expression)}" for one in step.names]
     if step.numeric:
         ends = [writer.number(plain_value(one.expression)) for one in step.names]
@@ -102,9 +108,9 @@ def latex(derivation: Derivation, standalone: bool) -> str:
     for step in derivation.steps:
         why = writer.sentence(step.reason)
         lines.append(rf"\item \textbf{{{step.rule[0].upper()}{step.rule[1:]}.}} {why}")
-        for line in _latex_lines(step, True, derivation.values.get(step.number)):
+        for line in _latex_lines(step, derivation.values.get(step.number)):
             lines.append(rf"\\ $\displaystyle {line}$")
-    lines.append(r"\end{enumerate}")
+    lines = [r"{\raggedright\sloppy", *lines, r"\end{enumerate}}"]
     return _document(lines, writer.sentence(heading(task))) if standalone else _ended(lines)
 
 
@@ -128,14 +134,39 @@ def _ended(lines: Sequence[str]) -> str:
 
 
 def display(derivation: Derivation) -> str:
-    """One aligned formula, for a notebook."""
-    rows: list[str] = []
+    """Aligned formulas, for a notebook, each short enough for a page."""
+    writer = Latex(derivation.task.notation, derivation.task.set_apart)
+    left = writer.write(derivation.steps[0].equal_to)
+    formulas: list[list[str]] = []
     for step in derivation.steps:
-        *names, line = _latex_lines(step, False, None)
-        rows += [rf"& \quad \text{{where }} {name}" for name in names]
-        left, _, right = line.partition("= ")
-        rows.append(f"{left}&= {right}")
-    return "$\\displaystyle \\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$"
+        lines = _latex_lines(step, derivation.values.get(step.number))
+        for line in lines[: len(step.names)]:
+            first, *more = folded(line)
+            formulas.append([rf"& \quad \text{{where }} {first}", *more])
+        for line in lines[len(step.names) :]:
+            first, *more = folded(line.partition("= ")[2], COLUMN - width(left))
+            formulas.append([f"&= {first}", *more])
+    pages = _in_pages(formulas)
+    for number, page in enumerate(pages):  # in all of them the same room on the left
+        page[0][0] = (rf"\phantom{{{left}}} " if number else f"{left} ") + page[0][0]
+    return "\n\n".join(f"$${aligned(rows)}$$" for rows in pages)
+
+
+def _in_pages(formulas: list[list[str]]) -> list[list[list[str]]]:
+    """The formulas in groups of at most _PAGE rows; one that has more itself is taken apart."""
+    groups: list[list[list[str]]] = []
+    room = 0
+    for formula in formulas:
+        for start in range(0, len(formula), _PAGE):
+            rows = formula[start : start + _PAGE]
+            if start:
+                rows[0] = rf"& \quad {rows[0]}"
+            if len(rows) > room:
+                groups.append([])
+                room = _PAGE
+            groups[-1].append(rows)
+            room -= len(rows)
+    return groups
 
 
 def markdown(derivation: Derivation) -> str:
@@ -149,9 +180,14 @@ def markdown(derivation: Derivation) -> str:
             for one in step.reason
         )
         lines += [f"{step.number}. **{step.rule[0].upper()}{step.rule[1:]}.** {why}", ""]
-        for line in _latex_lines(step, False, derivation.values.get(step.number)):
-            lines += [f"    $${line}$$", ""]
+        for line in _latex_lines(step, derivation.values.get(step.number)):
+            lines += [f"    $${_markdown_display(line)}$$", ""]
     return "\n".join(lines)
+
+
+def _markdown_display(line: str) -> str:
+    first, *more = folded(line)
+    return aligned([[f"& {first}", *more]]).replace("\n", " ") if more else first
 
 
 def _markdown(plain: str) -> str:
@@ -279,13 +315,18 @@ def page_beside(first: Derivation, second: Derivation) -> str:
 
 
 def latex_beside(first: Derivation, second: Derivation, standalone: bool) -> str:
-    """A table of two columns for each pair of steps; a document if `standalone`."""
+    """Each pair of steps in two columns, long ones below each other; a document if `standalone`."""
     lines: list[str] = []
     for pair in paired(first, second):
         cells = [
             "" if step is None else _latex_cell(step, one.values.get(step.number))
             for step, one in zip(pair, (first, second), strict=True)
         ]
+        if any(width(line) > _LONG for cell in cells for line in cell.splitlines()[1:]):
+            lines += [
+                rf"{{\par\noindent\raggedright {cell}\par\medskip}}" for cell in cells if cell
+            ]
+            continue
         box = r"\begin{minipage}[t]{0.48\textwidth}\raggedright "
         minipages = [f"{box}{cell}\\end{{minipage}}" for cell in cells]
         lines += [r"\par\noindent " + "\\hfill\n".join(minipages) + r"\par\medskip"]
@@ -294,9 +335,9 @@ def latex_beside(first: Derivation, second: Derivation, standalone: bool) -> str
 
 
 def _latex_cell(step: Step, value: float | None) -> str:
-    writer = Latex(step.task.notation, step.task.set_apart)
-    lines = [rf"{step.number}. \textbf{{{escaped(step.rule)}.}} {writer.sentence(step.reason)}"]
-    lines += [rf"\\ $\displaystyle {line}$" for line in _latex_lines(step, True, value)]
+    why = Latex(step.task.notation, step.task.set_apart).sentence(step.reason)
+    lines = [rf"{step.number}. \textbf{{{step.rule[0].upper()}{step.rule[1:]}.}} {why}"]
+    lines += [rf"\\ $\displaystyle {line}$" for line in _latex_lines(step, value)]
     return "\n".join(lines)
 
 
@@ -310,8 +351,8 @@ def markdown_beside(first: Derivation, second: Derivation) -> str:
             if step is None:
                 cells.append("")
                 continue
-            shown = _latex_lines(step, False, one.values.get(step.number))
-            formulas = " ".join(f"${line}$" for line in shown).replace("|", r"\vert ")
+            shown = _latex_lines(step, one.values.get(step.number))
+            formulas = " ".join(f"${unbroken(line)}$" for line in shown).replace("|", r"\vert ")
             cells.append(f"{step.number}. **{step.rule}** {formulas}")
         lines.append(f"| {cells[0]} | {cells[1]} |")
     return _ended(lines)
