@@ -372,12 +372,24 @@ def test_what_explains_a_part_says_of_how_many() -> None:
 
 
 def test_one_number_met_by_chance_explains_nothing() -> None:
-    # of three slips one happens to be what tanh in place of the sigmoid would give
-    chance = claiming(z=[["0.3456"]], a=[["0.1234"]], delta=[["-0.9003"]], new_weights=None)
-    report = check_worksheet(chance)
+    # a slip in each; among hundreds of mistakes some come near to one of three short numbers
+    slips = claiming(a=[["0.61"]], delta=[["-0.2"]], loss="0.9", new_weights=None, new_biases=None)
+    report = check_worksheet(slips)
     assert len(report.wrong) == 3
     assert report.mistakes == []
     assert len(report.unexplained) == 3
+
+
+def test_one_number_met_to_many_digits_explains_itself() -> None:
+    z, y = 0.1, 1
+    a = 1 / (1 + np.exp(-z))
+    slope_twice = f"{(a - y) * a * (1 - a):.8f}"  # once too often, for a fused pair
+    sure = {"z": [["0.1"]], "a": [["0.52497919"]], "delta": [[slope_twice]], "loss": "0.77777777"}
+    report = check_worksheet(sheet(claims=sure))
+    assert {"slope_twice"} <= {
+        one.code for found in report.mistakes for one in (found, *found.alternatives)
+    }
+    assert [one.quantity for one in report.unexplained] == ["loss"]
 
 
 def test_a_long_report_is_cut_in_texts_and_whole_elsewhere() -> None:

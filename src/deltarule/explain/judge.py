@@ -10,7 +10,7 @@ from his earlier numbers, plus its own last digit. So nobody who rounds at each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from deltarule.explain.step import QUANTITIES, Claims, Problem, Step, Told, Vari
 from deltarule.params import Array
 
 Mask = NDArray[np.bool_]
-Masks = dict[tuple[str, int], Mask]
+Key = tuple[str, int]
+Masks = dict[Key, Mask]
 Rounding = Callable[[Array], Array]
 
 # Above this share of numbers that are more than half a unit too near to 0, they were cut off: of
@@ -219,7 +220,9 @@ def _whole_numbers(problem: Problem, claims: Claims) -> Claims:
     return result
 
 
-def agreement(judgement: Judgement, variants: Sequence[Variant]) -> tuple[Masks, Masks]:
+def agreement(
+    judgement: Judgement, variants: Sequence[Variant]
+) -> tuple[Mapping[Key, Likeness], Mapping[Key, Likeness]]:
     """Where the claims agree with a step that makes these mistakes.
 
     Returns
@@ -231,21 +234,32 @@ def agreement(judgement: Judgement, variants: Sequence[Variant]) -> tuple[Masks,
     problem, claims, rounding = judgement.problem, judgement.claims, judgement.rounding
     own = Step(problem, variants, claims, "all", rounding)
     apart = Step(problem, variants, claims, "none", rounding)
-    return _told_apart(judgement, own, judgement.own), _told_apart(
-        judgement, apart, judgement.exact
-    )
+    return _likeness(judgement, own, judgement.own), _likeness(judgement, apart, judgement.exact)
 
 
-def _told_apart(judgement: Judgement, step: Step, right: Step) -> Masks:
-    """Where claims agree with a step, and a wrong claim is not as near to the right number.
+class Likeness(NamedTuple):
+    """How claims agree with a step.
 
-    A mistake may blow up the radius of what follows, by a division by almost 0, until it takes in
-    everything.
+    Attributes
+    ----------
+    agrees : bool array
+        A wrong claim only if the right number is farther from it than the step is vague: a mistake
+        may blow up the radius of what follows, by a division by almost 0, until it takes in all.
+    luck : array
+        The chance of a number somewhere between the claim and the right number to agree as well.
     """
+
+    agrees: Mask
+    luck: Array
+
+
+def _likeness(judgement: Judgement, step: Step, right: Step) -> dict[Key, Likeness]:
     result = {}
     for (q, l), wrong in judgement.wrong.items():
-        distance = np.abs(judgement.claims[q][l].value - right.values[q][l].v)
-        with np.errstate(invalid="ignore"):
-            vague = wrong & ~(step.values[q][l].r <= distance)
-        result[q, l] = step.agrees[q][l] & ~vague
+        told, value = judgement.claims[q][l], step.values[q][l]
+        distance = np.abs(told.value - right.values[q][l].v)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            vague = wrong & ~(value.r <= distance)
+            luck = np.minimum(1.0, (value.r + told.unit) / distance)
+        result[q, l] = Likeness(step.agrees[q][l] & ~vague, luck)
     return result

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from deltarule.explain.judge import Judgement, Masks, agreement
 from deltarule.explain.mistakes import variants
 from deltarule.explain.step import Problem, Variant
 
 _BEAM = 12
+_BY_CHANCE = -2.0  # log10 of a probability
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,15 @@ class Explanation:
         Right numbers that would be wrong, had the author made these mistakes throughout.
     explained : dict (quantity, layer) -> bool array
         The wrong numbers that it reproduces.
+    luck : float
+        log10 of the chance that numbers taken at random would reproduce as many.
     """
 
     variants: tuple[Variant, ...]
     unexplained: int
     contradicted: int
     explained: Masks
+    luck: float
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -63,16 +70,17 @@ def explain(judgement: Judgement, most: int = 2, *, thorough: bool = False) -> l
         beam = sorted(_extended(judgement, beam, others, thorough), key=_order)[:_BEAM]
         found = sorted([*found, *beam], key=_order)
     best = [one for one in found if one.rank == found[0].rank] if found else []
-    return [one for one in best if not one.unexplained or _more_than_chance(one)]
+    return [one for one in best if not one.unexplained or _told(one, len(singles))]
 
 
-def _more_than_chance(one: Explanation) -> bool:
-    """Whether it is worth telling what explains only some of the wrong numbers.
+def _told(one: Explanation, tried: int) -> bool:
+    """Whether what explains only some of the wrong numbers is more than luck.
 
-    Among hundreds of variants one or another comes near to any single number.
+    Among hundreds of mistakes one or another comes near to one of many numbers.
     """
     reproduced = sum(int(mask.sum()) for mask in one.explained.values())
-    return reproduced >= 2 * len(one.variants) and not one.contradicted
+    ways = math.comb(one.unexplained + reproduced, reproduced) * tried ** len(one.variants)
+    return one.luck + math.log10(ways) < _BY_CHANCE
 
 
 def _order(one: Explanation) -> tuple[int, int, int, int, int]:
@@ -87,10 +95,14 @@ def _order(one: Explanation) -> tuple[int, int, int, int, int]:
 def evaluate(judgement: Judgement, chosen: tuple[Variant, ...]) -> Explanation:
     """How well a set of mistakes explains the wrong numbers."""
     own, apart = agreement(judgement, chosen)
-    explained = {at: mask & (own[at] | apart[at]) for at, mask in judgement.wrong.items()}
+    explained, lucks = {}, [0.0]
+    for at, mask in judgement.wrong.items():
+        explained[at] = mask & (own[at].agrees | apart[at].agrees)
+        luck = np.where(own[at].agrees, own[at].luck, apart[at].luck)[explained[at]]
+        lucks.append(float(np.log10(np.maximum(luck, 1e-15)).sum()))
     unexplained = sum(int((mask & ~explained[at]).sum()) for at, mask in judgement.wrong.items())
-    contradicted = sum(int((mask & ~own[at]).sum()) for at, mask in judgement.right.items())
-    return Explanation(chosen, unexplained, contradicted, explained)
+    contradicted = sum(int((mask & ~own[at].agrees).sum()) for at, mask in judgement.right.items())
+    return Explanation(chosen, unexplained, contradicted, explained, sum(lucks))
 
 
 def _extended(
