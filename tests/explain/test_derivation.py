@@ -218,6 +218,10 @@ def test_a_network_with_numbers(notation: str, output: str, dtype: str) -> None:
     assert f"= {done.value:.6g}\n" in done.to_text()
     expanded = dr.derive(net=net, weight=(1, 2, 3), notation=notation, x=x, y=y)
     assert expanded.value == pytest.approx(done.value, rel=1e-12)
+    for target in ({"weight": (1, 2, 3)}, {"input": 2}, {"activation": (1, 3)}, {"bias": (2, 1)}):
+        shown = dr.derive(net=net, **target, notation=notation, x=x, y=y)  # type: ignore[arg-type]
+        assert shown.to_text().endswith(f"= {shown.value:.6g}\n")
+        assert shown.verify(trials=2).ok
 
 
 def test_sums_are_written_out_where_small() -> None:

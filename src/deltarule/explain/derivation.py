@@ -23,6 +23,7 @@ from deltarule.explain.derivation_rules import Step, Task, make_task
 from deltarule.explain.derivation_scalar import scalar_steps
 from deltarule.explain.derivation_verify import Numbers, Verification, set_absent, verify, wanted
 from deltarule.explain.expression import (
+    Derivative,
     Expression,
     Number,
     Symbol,
@@ -53,7 +54,7 @@ class Derivation:
     value : float or None
         The derivative sought at that sample, if there is one.
     values : dict
-        By the number of a step, what is shown that it comes to: for the last, if it is one number.
+        By the number of a step, what is shown that it comes to: for the last one.
     """
 
     task: Task
@@ -242,9 +243,18 @@ def _derived(task: Task, point: Point | None) -> Derivation:
     for step in steps[:-1]:
         numbers.define(step)
     value = numbers.of(steps[-1])
+    if value.size > 1 or steps[-1].equal_to != Derivative(ex.Total(), task.target):
+        steps = [*steps, _the_one_sought(steps[-1])]
     sought = float(wanted(value, task)[0])
-    values = {steps[-1].number: sought} if value.size == 1 else {}
-    return Derivation(task, steps, numbers.point, sought, values)
+    return Derivation(task, steps, numbers.point, sought, {steps[-1].number: sought})
+
+
+def _the_one_sought(last: Step) -> Step:
+    """Of the gradient by a whole layer the one element, so that its number can be shown."""
+    one = Derivative(ex.Total(), last.task.target)
+    reason = ("Of all these the one element sought, with the numbers of the sample.",)
+    step = replace(last, number=last.number + 1, rule="simplify", expression=one, reason=reason)
+    return replace(step, equal_to=one, names=(), phase="result")
 
 
 def _sample(task: Task, x: Any, y: Any) -> Point | None:
