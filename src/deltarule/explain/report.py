@@ -329,7 +329,7 @@ del, ins {{ text-decoration: none; font-family: ui-monospace, monospace; font-si
 del::before {{ content: "done: "; }} ins::before {{ content: "right: "; }}
 table {{ border-collapse: collapse; margin-top: 1.2rem; font-variant-numeric: tabular-nums; }}
 th, td {{ border-bottom: 1px solid var(--line); padding: .25rem .8rem .25rem 0; text-align: left; }}
-td:nth-child(n+2):nth-child(-n+4) {{ text-align: right; }}
+:is(th, td):nth-child(n+2):nth-child(-n+4) {{ text-align: right; }}
 @media (max-width: 40rem) {{ table {{ display: block; overflow-x: auto; }} }}
 </style></head><body>
 {body}
