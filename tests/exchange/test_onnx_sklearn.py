@@ -42,6 +42,7 @@ TARGETS: dict[str, Any] = {
     "multilabel": np.column_stack([Y > 0, Y > 1, Y < 1]).astype(int),
     "multioutput": np.column_stack([Y, (Y + np.arange(len(Y)) % 2) % 4]),
     "multioutput text": np.column_stack([NAMES[Y], np.roll(NAMES[Y], 3)]),
+    "multioutput text of several lengths": np.column_stack([NAMES[Y], np.where(Y > 0, "b", "a")]),
 }
 
 

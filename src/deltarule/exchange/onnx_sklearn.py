@@ -84,9 +84,16 @@ class _Container:
 def _parse_classifier(
     scope: Any, model: MLPClassifier, inputs: Any, custom_parsers: Any = None
 ) -> Any:
-    several = isinstance(model.classes_, list)
-    parse = _parse_sklearn_multi_output_classifier if several else _parse_sklearn_classifier
-    return parse(scope, model, inputs, custom_parsers)
+    if not isinstance(model.classes_, list):
+        return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
+    classes = model.classes_
+    # skl2onnx takes text of 3 and of 4 letters for two types
+    longest = np.result_type(*classes) if all(one.dtype.kind == "U" for one in classes) else None
+    model.classes_ = [one if longest is None else one.astype(longest) for one in classes]
+    try:
+        return _parse_sklearn_multi_output_classifier(scope, model, inputs, custom_parsers)
+    finally:
+        model.classes_ = classes
 
 
 def _dtype(operator: Any) -> Dtype:
