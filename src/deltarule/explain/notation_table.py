@@ -123,22 +123,23 @@ class NotationTable:
         return page(self.title, f"<h1>{html.escape(self.title)}</h1>\n{self._repr_html_()}")
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *COLUMNS.values()))
-        body = ""
+        left = ' style="text-align:left"'
+        head = "".join(f"<th{left}>{html.escape(name)}</th>" for name in ("", *COLUMNS.values()))
+        symbols = equations = ""
         for row in self.rows:
-            cells = ""
-            for one in COLUMNS:
-                text = row.cells[one]
-                if _in_words(row, one):
-                    shown = html.escape(text)
-                elif one == "code":
-                    shown = f"<code>{html.escape(text)}</code>" if text else ""
-                else:
-                    shown = typeset.html(text)
-                cells += f'<td style="text-align:left">{shown}</td>'
-            body += f"<tr><th>{html.escape(row.quantity)}</th>{cells}</tr>"
+            name = html.escape(row.quantity)
+            cells = {one: f"<td{left}>{_html_cell(row, one)}</td>" for one in COLUMNS}
+            if row.kind != "equation":
+                symbols += f"<tr><th>{name}</th>{''.join(cells.values())}</tr>"
+                continue
+            equations += f'<tr><th colspan="2"{left}>{name}</th></tr>'
+            for one, title in COLUMNS.items():
+                equations += f"<tr><td>{html.escape(title)}</td>{cells[one]}</tr>"
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in NOTES)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{symbols}</tbody></table>"
+            f"<table><tbody>{equations}</tbody></table><ul>{notes}</ul>"
+        )
 
     def to_latex(self, *, standalone: bool = False) -> str:
         """Tables in LaTeX: the symbols, then each equation. With `standalone` a whole document."""
@@ -184,6 +185,15 @@ NOTES = (
     "A prime after a matrix of B transposes it, after a function it is the slope; .* multiplies "
     "element by element.",
 )
+
+
+def _html_cell(row: Row, one: str) -> str:
+    text = row.cells[one]
+    if _in_words(row, one):
+        return html.escape(text)
+    if one == "code":
+        return f"<code>{html.escape(text)}</code>" if text else ""
+    return typeset.html(text)
 
 
 def notation_table(layers: int = 3, layer: int = 2) -> NotationTable:
