@@ -95,9 +95,10 @@ def trace(
 
     Each line has its formula and the numbers put in. Steps are gradient descent on all samples.
     """
+    if as_json:
+        form = Format.json
     if form is None:
-        form = _BY_SUFFIX.get(output.suffix.lower(), Format.text) if output else Format.text
-    form = Format.json if as_json else form
+        form = _by_name(output)
     if form in (Format.json, Format.html) and (layer, neuron, sample, step) != (None,) * 4:
         choice = "--layer, --neuron, --sample and --step"
         fail(f"{choice} choose lines of text or markdown; {form} holds all")
@@ -136,6 +137,15 @@ def trace(
             print(text, end="")
     else:
         err.print(f"{form} in {output}", soft_wrap=True)
+
+
+def _by_name(output: Path | None) -> Format:
+    """The format that a file's name ends in; text for stdout and for a name without an end."""
+    suffix = "" if output is None else output.suffix.lower()
+    if suffix and suffix not in _BY_SUFFIX:
+        known = ", ".join(_BY_SUFFIX)
+        fail(f"--output {output}: the name must end in {known}; --format says else what to write")
+    return _BY_SUFFIX.get(suffix, Format.text)
 
 
 def _numbers(option: str, text: str | None) -> list[list[float]] | None:

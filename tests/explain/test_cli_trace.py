@@ -113,6 +113,7 @@ def test_formats_and_what_a_name_ends_in(folder: Path) -> None:
         (["mazur", "--layer", "3"], "layer 3: the layers are 0 (the inputs) to 2"),
         (["mazur", "--json", "--layer", "1"], "choose lines of text or markdown; json holds all"),
         (["mazur", "-o", "none/t.html"], "the folder none does not exist"),
+        (["mazur", "-o", "t.pdf"], "t.pdf: the name must end in .json, .html, .htm, .md, .txt"),
         (["net.json", "--x", "1,2", "--y", "1", "-o", "net.json"], "would be overwritten"),
     ],
 )
