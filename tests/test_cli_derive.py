@@ -107,6 +107,8 @@ def test_a_network_file_gives_its_numbers(folder: Path) -> None:
             "no edge from input 1 to unit 3",
         ),
         (["--numbers", "yehoshua", "--input", 1, "--x", "one", "--y", "1"], "numbers separated"),
+        (["--numbers", "mazur", "--input", 1, "--loss", "huber"], "--loss and --biases go with"),
+        (["--numbers", "mazur", "--input", 1, "--biases"], "--loss and --biases go with --layers"),
         (["--numbers", "missing.json", "--input", 1], "missing.json"),
         (["--layers", 5, "--input", 1, "-o", "no/such/d.tex"], "no/such"),
         (["--layers", 5, "--input", 1, "--width", 5], "width must be at least 30"),

@@ -103,6 +103,8 @@ def derive(
         if (layers is None) == (network is None):
             what = "neither" if layers is None else "both"
             fail(f"give either --layers, how many there are, or --numbers, a network; got {what}")
+        if network is not None and (loss, biases) != (None, None):
+            fail("--loss and --biases go with --layers: the network of --numbers has its own")
         if network is None and (x, y) != (None, None):
             fail("--x and --y are numbers for a network that exists: give --numbers too")
         done = [derived(layers, notation=name, **asked, **known) for name in names]

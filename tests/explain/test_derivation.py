@@ -233,6 +233,8 @@ def test_sums_are_written_out_where_small() -> None:
     assert not any(letter in texts["simplify"] for letter in "ewxy")
     assert done.verify(trials=2).ok
     wide = dr.Network([2, 40, 2], "sigmoid", rng=0)
+    one = dr.derive(net=wide, weight=(1, 7, 1), cached=True, x=[0.5, -1], y=[0.2, 0.3]).steps[-1]
+    assert [name.symbol.indices for name in one.names] == [(1,), (2,), (7,)]  # and not all 40
     assert dr.derive(net=wide, input=1).steps[-1].rule == "name a cached term"
 
 

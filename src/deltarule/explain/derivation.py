@@ -330,9 +330,10 @@ def _units(name: Definition, task: Task) -> list[Definition]:
     """A cached term for every unit that it is of, with its sum written out; none if too long."""
     assert task.net is not None
     letter, l, sizes = name.symbol.indices[0], name.symbol.layer, task.net.sizes
-    if sizes[l] > _MOST_TERMS or terms_when_written_out(name.expression, sizes) > _MOST_TERMS:
-        return []
     one = isinstance(letter, int)
+    units = 1 if one else sizes[l]
+    if max(units, terms_when_written_out(name.expression, sizes)) > _MOST_TERMS:
+        return []
     bodies = {
         j: name.expression if one else ex.substituted(name.expression, str(letter), int(j))
         for j in ((letter,) if one else range(1, sizes[l] + 1))
