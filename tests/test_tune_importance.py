@@ -59,3 +59,12 @@ def test_the_lowest_rung_is_compared_with_itself() -> None:
     alone, together = measure(below), measure([*below, *above])
     assert alone is not None
     assert together == alone
+
+
+def test_lists_with_a_value_for_each_layer() -> None:
+    some = trials(lambda p, rng: p["dropout"])
+    for trial in some:
+        trial.parameters["dropout"] = [0.0, 0.1] if trial.parameters["dropout"] else [0.0, 0.0]
+    found = measure(some)
+    assert found is not None
+    assert next(iter(found.shares)) == "dropout"

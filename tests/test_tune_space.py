@@ -14,7 +14,8 @@ from sklearn.model_selection import ParameterSampler
 import deltarule as dr
 from deltarule.table_model import train_table
 from deltarule.training import train
-from deltarule.tuning import default_space
+from deltarule.tuning import default_space, tune
+from deltarule.tuning.fitting import require_trainable
 from deltarule.tuning.space import (
     DEFAULTS,
     Configurations,
@@ -23,6 +24,7 @@ from deltarule.tuning.space import (
     describe,
     train_options,
 )
+from tables_to_tune import of
 
 
 def drawn(space: Any, seed: int, count: int) -> list[Any]:
@@ -158,6 +160,10 @@ def test_the_line_of_a_trial() -> None:
     assert describe(complete(other)) == (
         "no hidden layer relu, sgd 0.01 momentum 0.95 constant, batch 32, l1 1e-05, dropout 0.25"
     )
+    layers = {"hidden": [4, 3], "activation": ["relu", "tanh", "softmax"], "dropout": [0, 0.1, 0.2]}
+    assert describe(complete(layers | {"l2": 0})) == (
+        "4-3 relu-tanh-softmax, adam 0.001 constant, batch 32, dropout 0-0.1-0.2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,3 +186,39 @@ def test_the_line_of_a_trial() -> None:
 def test_what_is_no_space(space: Any, message: str) -> None:
     with pytest.raises(dr.SpecError, match=message):
         Space(space)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"activation": ["relu", "rleu"]}, "Did you mean 'relu'"),
+        ({"hidden": [[8], [8, 0]]}, "hidden must be a whole number >= 1, got 0"),
+        ({"optimizer": ["adam", "adma"]}, "Did you mean 'adam'"),
+        ({"optimizer": ["sgd", "adam"], "momentum": [0.9]}, "adam has no momentum"),
+        ({"learning_rate": [0.1, 0.0]}, "learning_rate must be a finite number > 0"),
+        ({"schedule": ["cosine", "cosin"]}, "Did you mean 'cosine'"),
+        ({"batch_size": [8, 0]}, "batch_size"),
+        ({"dropout": [0.1, 1.0]}, "dropout"),
+        ({"dropout": [[0.1, 1.0]]}, "dropout of a_1"),
+        ([{"l2": [0.1]}, {"l1": [0.1, -0.1]}], "l1"),
+    ],
+)
+def test_a_listed_value_that_no_training_takes(space: Any, message: str) -> None:
+    """It is found before the search, not by the trial that happens to draw it."""
+    with pytest.raises(dr.SpecError, match=message):
+        require_trainable(Space(space))
+
+
+def test_what_trainings_take() -> None:
+    for space in (
+        None,
+        {"hidden": [[]], "l2": [0]},
+        {"hidden": [[4, 3]], "activation": [["relu", "tanh", "sigmoid"]]},
+        {"hidden": [[4, 3]], "dropout": [[0.1, 0, 0.2]]},
+        {"learning_rate": [1e300]},  # it diverges: a trial that fails, and says so
+    ):
+        require_trainable(Space(space))
+    space = {"hidden": [[4, 3]], "activation": [["relu", "tanh", "sigmoid"]], "dropout": [[0] * 3]}
+    assert len(tune(of("yes"), "yes", trials=2, epochs=2, space=space).trials) == 2
+    with pytest.raises(dr.SpecError, match="rleu"):
+        tune(of("yes"), "yes", trials=1, space={"activation": ["relu", "rleu"]})

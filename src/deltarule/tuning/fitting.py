@@ -14,7 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from deltarule import options
 from deltarule.callbacks import Callback, EarlyStopping, Progress
+from deltarule.errors import DivergenceError
 from deltarule.history import History
 from deltarule.network import Network
 from deltarule.params import Array
@@ -22,7 +24,7 @@ from deltarule.table_model import TableModel, enough_patience
 from deltarule.tabular import TableEncoder, TargetColumn
 from deltarule.training import train
 from deltarule.tuning.scoring import Scorer
-from deltarule.tuning.space import Parameters, train_options
+from deltarule.tuning.space import DEFAULTS, Choice, Parameters, Space, complete, train_options
 
 Rows = NDArray[np.int64]
 _DTYPE = "float32"  # as train_table
@@ -137,6 +139,30 @@ class Fit:
         """The validation loss of the best epoch."""
         epoch = self.history.best_epoch
         return self.history.validation_loss[epoch - 1] if epoch else float("nan")
+
+
+def require_trainable(space: Space) -> None:
+    """Raise SpecError for a listed value that no training takes.
+
+    Each is tried on two rows before the search, not in some trial after hours of it.
+    """
+    for part in space.parts:
+        listed = {name: one.values for name, one in part.items() if isinstance(one, Choice)}
+        first = {name: values[0] for name, values in listed.items()}
+        for units in listed.pop("hidden", ()):
+            for n in units:
+                options.count(None, hidden=n)
+        for name, values in listed.items():
+            for value in values:
+                p = complete(first | {name: value})
+                if isinstance(p["activation"], list):  # it ends in one that suits the target
+                    p["activation"] = DEFAULTS["activation"]
+                layers = len(p["dropout"]) if isinstance(p["dropout"], list) else 2
+                net = Network([1] * (layers + 1), p["activation"], rng=0)
+                try:
+                    train(net, [[0], [1]], [0, 1], epochs=1, validation=None, **train_options(p))
+                except DivergenceError:  # it may do better on the table; if not, the trial fails
+                    continue
 
 
 def score_rows(model: TableModel, frame: pl.DataFrame, scorer: Scorer) -> dict[str, float]:

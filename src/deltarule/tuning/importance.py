@@ -98,8 +98,8 @@ def _columns(trials: Sequence[Trial]) -> tuple[list[str], NDArray[np.float64]]:
 
 def _numbers(values: list[Any]) -> NDArray[np.float64]:
     present = [value for value in values if value is not None]
-    if any(isinstance(value, str) for value in present):
-        names = sorted(map(str, set(present)))
+    if any(isinstance(value, str | list) for value in present):  # lists: one of each layer
+        names = sorted(set(map(str, present)))
         return np.array([-1.0 if v is None else names.index(str(v)) for v in values])
     positive = [value for value in present if value > 0]
     low = np.log(min(positive, default=1.0)) - 1

@@ -12,7 +12,7 @@ import deltarule
 from deltarule import options
 from deltarule.errors import DeltaruleError, DivergenceError, SpecError
 from deltarule.table_model import TableModel
-from deltarule.tuning.fitting import Cut, Deadline
+from deltarule.tuning.fitting import Cut, Deadline, require_trainable
 from deltarule.tuning.problem import Problem, TaskName
 from deltarule.tuning.progress import TuningProgress
 from deltarule.tuning.result import Tuning
@@ -106,6 +106,8 @@ def tune(
     last = trials or (_TRIALS if time_budget is None else math.inf)
     get_shares(search)
     checked = Space(space)
+    if space is not None:
+        require_trainable(checked)
     problem = Problem(
         data,
         target,

@@ -167,12 +167,20 @@ def describe(parameters: Parameters) -> str:
     named = [("momentum", "momentum"), ("weight_decay", "decay")]
     extras = [f" {word} {p[name]:g}" for name, word in named if name in p]
     parts = [
-        f"{layers} {p['activation']}",
+        f"{layers} {_text(p['activation'])}",
         f"{p['optimizer']} {p['learning_rate']:g}{''.join(extras)} {p['schedule']}",
         f"batch {p['batch_size']}",
     ]
-    parts += [f"{name} {p[name]:g}" for name in ("l2", "l1", "dropout", "clip_norm") if p.get(name)]
+    penalties = ("l2", "l1", "dropout", "clip_norm")
+    parts += [f"{name} {_text(p[name])}" for name in penalties if p.get(name)]
     return ", ".join(parts)
+
+
+def _text(value: Any) -> str:
+    """A name or number, or those of each layer."""
+    if isinstance(value, list):
+        return "-".join(map(_text, value))
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _with(optimizer: Optimizer, options: dict[str, Any], name: str) -> Optimizer:
