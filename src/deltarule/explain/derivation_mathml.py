@@ -16,7 +16,9 @@ from deltarule.explain.expression import Expression, Index
 #: Between two pieces of a formula; a browser may break a line at this character.
 BREAK = "\N{ZERO WIDTH SPACE}"
 #: Brackets around at most as many characters do not break.
-_SHORT = 56
+_SHORT = 50
+#: A derivative of more stands behind its fraction.
+_ON_BAR = 28
 
 _FIXED = ' stretchy="false"'
 
@@ -67,7 +69,7 @@ class MathML(Writer):
 
     def brackets(self, text: str, kind: str = "()") -> str:
         """They grow with what is inside, unless a line may break there."""
-        if len(re.sub(r"<[^>]*>|&|;", "", text)) <= _SHORT:
+        if _length(text) <= _SHORT:
             text = _unbroken(text)
         if BREAK not in text:
             return f"<mrow><mo>{kind[0]}</mo>{text}<mo>{kind[1]}</mo></mrow>"
@@ -86,7 +88,9 @@ class MathML(Writer):
         return f"<mfrac><mrow>{_unbroken(top)}</mrow><mrow>{_unbroken(bottom)}</mrow></mfrac>"
 
     def derivative(self, body: str, by: str) -> str:
-        """One above the other."""
+        """One above the other; a long body stands behind them, where a line may break."""
+        if _length(body) > _ON_BAR:
+            return self.fraction("<mo>∂</mo>", f"<mo>∂</mo>{by}") + BREAK + body
         return self.fraction(f"<mo>∂</mo>{body}", f"<mo>∂</mo>{by}")
 
     def power(self, base: str, exponent: str) -> str:
@@ -114,6 +118,11 @@ class MathML(Writer):
             else self.formula(self.write(one), display=False)
             for one in reason
         )
+
+
+def _length(text: str) -> int:
+    """How many characters are to be seen."""
+    return len(html.unescape(re.sub(rf"<[^>]*>|{BREAK}", "", text)))
 
 
 def _unbroken(text: str) -> str:
