@@ -176,6 +176,8 @@ def test_whole_numbers_are_not_one_off() -> None:
         ({"a": [["0.5"]]}, True),  # 0.5250 rounded to one digit
         ({"a": [["0.6"]]}, False),
         ({"z": [["0.2"]]}, False),  # 0.1 is right: one unit is too much
+        ({"loss": "0.7"}, True),  # 0.6444, or 0.6931 from a = 0.5
+        ({"loss": "0.9"}, False),
         ({"a": [["0.5250"]], "delta": [["-0.4750"]], "new_biases": [["0.3375"]]}, True),
         ({"a": [["0.5249"]]}, True),  # cut off
         ({"a": [["0.525"]], "delta": [[0]]}, False),  # not the 0 of -0.475 rounded to no decimals
@@ -184,6 +186,12 @@ def test_whole_numbers_are_not_one_off() -> None:
 )
 def test_a_printed_number_is_rounded_or_cut_off(claims: dict[str, Any], ok: bool) -> None:
     assert check_worksheet(sheet(claims=claims)).ok is ok
+
+
+def test_what_one_digit_shows_exactly_is_not_rounded() -> None:
+    half = sheet(weights=[[[0.5], [-0.3]]])  # z = 0, a = 0.5, neither printed
+    assert check_worksheet(half | {"claims": {"error": [["0.5"]]}}).ok
+    assert not check_worksheet(half | {"claims": {"error": [["0.6"]]}}).ok
 
 
 def test_trailing_zeros_of_whole_numbers_are_not_digits() -> None:

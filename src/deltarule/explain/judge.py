@@ -17,17 +17,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.explain.approx import Approx
 from deltarule.explain.step import QUANTITIES, Claims, Problem, Step, Told, Variant
 from deltarule.params import Array
 
 Mask = NDArray[np.bool_]
 Key = tuple[str, int]
 Masks = dict[Key, Mask]
-Rounding = Callable[[Array], Array]
+Rounding = Callable[[Approx], Array]
 
 # Above this share of numbers that are more than half a unit too near to 0, they were cut off: of
 # those that are cut off it is one half, of those that are rounded none, but for earlier rounding.
 _CUT = 0.25
+_KEPT = (np.round, np.trunc)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Judgement:
     right: Masks
     following: Masks
     wrong: Masks
-    rounding: Rounding
+    rounding: Rounding | None
 
     def places(self, masks: Masks) -> Iterator[Place]:
         """The places where a mask holds, in the order of computation."""
@@ -144,13 +146,23 @@ class Habit(NamedTuple):
         return np.maximum(fixed, 10.0 ** (np.floor(np.log10(size)) + 1 - self.digits))
 
 
-def working_precision(problem: Problem, claims: Claims) -> Rounding:
-    """The radius that rounding adds to a number that is not printed."""
+def working_precision(problem: Problem, claims: Claims) -> Rounding | None:
+    """The radius that rounding adds to a number that is not printed; None where none is rounded.
+
+    Of a number that is known exactly it is what rounding takes away: nothing from one half.
+    """
     habit = _habit(problem, claims)
     if habit is None:
-        return lambda v: np.zeros_like(v)
+        return None
     share = 1.0 if habit.cut else 0.5
-    return lambda v: np.asarray(np.where(np.isfinite(v), share * habit.unit(v), 0.0))
+
+    def radius(value: Approx) -> Array:
+        v = np.where(np.isfinite(value.v), value.v, 0.0)
+        unit = habit.unit(v)
+        taken = unit * np.maximum(*(np.abs(v / unit - kept(v / unit)) for kept in _KEPT))
+        return np.asarray(np.where(value.r == 0, taken, share * unit) * np.isfinite(value.v))
+
+    return radius
 
 
 def _habit(problem: Problem, claims: Claims) -> Habit | None:

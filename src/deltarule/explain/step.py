@@ -176,7 +176,7 @@ class Step:
     carry : "all", "consistent" or "none", default "none"
         Which claims take the place of computed values in what follows: all, those that agree with
         the computed value, or none.
-    rounding : callable Array -> Array, optional
+    rounding : callable Approx -> Array, optional
         The radius that rounding adds to a computed value that is not claimed.
 
     Attributes
@@ -193,7 +193,7 @@ class Step:
         variants: Sequence[Variant] = (),
         claims: Claims | None = None,
         carry: str = "none",
-        rounding: Callable[[Array], Array] | None = None,
+        rounding: Callable[[Approx], Array] | None = None,
     ) -> None:
         self.problem, self.net = problem, problem.net
         self.L, self.n = problem.L, problem.n
@@ -272,8 +272,7 @@ class Step:
         if name in self.values:
             self.values[name][l] = value
         told = self.claims.get(name, {}).get(l)
-        rounded = np.zeros(value.v.shape) if self.rounding is None else self.rounding(value.v)
-        rounded = np.where((value.v == 0) & (value.r == 0), 0.0, rounded)  # as below a relu's kink
+        rounded = np.zeros(value.v.shape) if self.rounding is None else self.rounding(value)
         radius = value.r + rounded
         if told is None:
             return Approx(value.v, radius)
@@ -287,7 +286,7 @@ class Step:
         low = np.maximum(value.v - value.r, low)
         high = np.minimum(value.v + value.r, high)
         reach = np.maximum(np.maximum(high - told.value, told.value - low), 0)
-        r = np.where(agrees, reach, np.where(rounded > 0, told.unit, 0.0))
+        r = np.where(agrees, reach, 0.0 if self.rounding is None else told.unit)
         return Approx(np.where(carried, told.value, value.v), np.where(carried, r, radius))
 
     # -- what rules ask for -----------------------------------------------------------------------
