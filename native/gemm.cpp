@@ -18,13 +18,14 @@ constexpr int64_t kWorthSharing =
     5'000'000;                  // m n k below which a dispatch costs more than it saves
 constexpr int64_t kTasks = 16;  // at least as many tasks, for threads that start late or lose time,
 constexpr int64_t kTaskProducts = 1 << 19;  // if each has so many multiplications
-constexpr int64_t kTaskColumns = 256;  // at most so many columns ...
-constexpr int64_t kTaskRows = 512;     // ... and rows of C in a task
-constexpr int64_t kSliceRows = 4096;   // rows taken at a time, which bounds the copy of A
+constexpr int64_t kTaskColumns = 256;       // at most so many columns ...
+constexpr int64_t kTaskRows = 512;          // ... and rows of C in a task
+constexpr int64_t kSliceRows = 4096;        // rows taken at a time, which bounds the copy of A
 constexpr int64_t kInnerBytes =
     2048;  // of a block of the inner dimension: its strips of B stay in cache
-constexpr int64_t kPanelsInPlace = 10;    // up to so many panels of rows, B is not worth a copy;
-constexpr int64_t kPanelsInConflict = 5;  // if its rows displace each other from the caches, so many
+constexpr int64_t kPanelsInPlace = 10;  // up to so many panels of rows, B is not worth a copy;
+constexpr int64_t kPanelsInConflict =
+    5;  // if its rows displace each other from the caches, so many
 constexpr int64_t kEpilogueElements = 2048;  // tiles handed to the epilogue have about this size
 
 int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
@@ -94,7 +95,7 @@ GemmPlan<T>::GemmPlan(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t 
   // Few rows leave registers for wider tiles, which read B in longer runs.
   wide_ = kWidths - 1;
   while (wide_ > 0 && (table_->max_rows[wide_] < std::min<int64_t>(m_, table_->max_rows[1]) ||
-                      width << (wide_ - 1) >= n_)) {
+                       width << (wide_ - 1) >= n_)) {
     --wide_;
   }
   strip_ = width << wide_;
@@ -156,14 +157,14 @@ void GemmPlan<T>::copy_a(int64_t first, int64_t last) const {
   for (int64_t kb = 0; kb < k_blocks_; ++kb) {
     const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
     if (trans_a_) {
-      table_->copy(packed_panel(first, kb), panel_rows_, packed_size_, a_ + p0 * lda_ + i0, lda_, i1 - i0,
-                 p1 - p0);
+      table_->copy(packed_panel(first, kb), panel_rows_, packed_size_, a_ + p0 * lda_ + i0, lda_,
+                   i1 - i0, p1 - p0);
       continue;
     }
     for (int64_t panel = first; panel < last; ++panel) {
       const int64_t i = panel_row(panel);
       table_->transpose(packed_panel(panel, kb), panel_rows_, a_ + i * lda_ + p0, lda_,
-                      panel_row(panel + 1) - i, p1 - p0);
+                        panel_row(panel + 1) - i, p1 - p0);
     }
   }
 }
@@ -191,12 +192,12 @@ void GemmPlan<T>::run(int64_t task) const {
   const int64_t j1 = std::min(n_, split(strips, column_blocks_, column_block + 1) * strip_);
   T* const copied =
       copies_b_ ? buffer_b.get<T>(ceil_div(j1 - j0, strip_) * strip_size(ceil_div(k_, k_blocks_)))
-             : nullptr;
+                : nullptr;
   const bool by_row = !trans_a_ && packed_a_ == nullptr;
   const int64_t row0 = panel_row(first);
   const int64_t out_ld = c_ == nullptr ? j1 - j0 : ldc_;
-  T* const out = c_ == nullptr ? buffer_c.get<T>((panel_row(last) - row0) * out_ld)
-                              : c_ + row0 * ldc_ + j0;
+  T* const out =
+      c_ == nullptr ? buffer_c.get<T>((panel_row(last) - row0) * out_ld) : c_ + row0 * ldc_ + j0;
 
   TileArgs<T> args{};
   args.cs = out_ld;
@@ -224,7 +225,7 @@ void GemmPlan<T>::run(int64_t task) const {
         while (1 << log > vectors) --log;
         const int64_t columns = std::min(j1 - j, static_cast<int64_t>(table_->width) << log);
         args.b = copies_b_ ? copied + (j - j0) / strip_ * strip_size(args.k) + (j - j0) % strip_
-                        : b_ + p0 * ldb_ + j;
+                           : b_ + p0 * ldb_ + j;
         args.c = out + (i0 - row0) * out_ld + j - j0;
         args.tail = static_cast<int>((columns - 1) % table_->width + 1);
         (by_row ? table_->by_row : table_->by_step)[log][rows - 1](args);
@@ -233,8 +234,8 @@ void GemmPlan<T>::run(int64_t task) const {
       if (epilogue_ != nullptr && kb + 1 == k_blocks_ &&
           (panel + 1 == last || (i1 - finished) * (j1 - j0) >= kEpilogueElements)) {
         epilogue_->tile(epilogue_->context,
-                       {out + (finished - row0) * out_ld, out_ld, first_row_ + finished, j0,
-                        i1 - finished, j1 - j0, task});
+                        {out + (finished - row0) * out_ld, out_ld, first_row_ + finished, j0,
+                         i1 - finished, j1 - j0, task});
         finished = i1;
       }
     }

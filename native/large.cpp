@@ -8,6 +8,7 @@
 namespace deltarule {
 namespace {
 
+constexpr int64_t kDotPiece = 128;   // inputs whose delta one task takes, of very few rows
 constexpr int64_t kBiasPiece = 512;  // biases whose gradient one task takes
 
 int64_t pieces_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
@@ -38,8 +39,7 @@ double LargePass<T>::run(const typename Network<T>::Batch& batch,
   if (goal.norms != nullptr)
     for (std::size_t l = 1; l < net_.layers_.size(); ++l)
       if (!squares_[l].empty())
-        goal.norms[l - 1] =
-            std::sqrt(std::accumulate(squares_[l].begin(), squares_[l].end(), 0.0));
+        goal.norms[l - 1] = std::sqrt(std::accumulate(squares_[l].begin(), squares_[l].end(), 0.0));
   return std::accumulate(losses_.begin(), losses_.end(), 0.0);
 }
 
@@ -115,6 +115,10 @@ void LargePass<T>::plan_backward(std::size_t l) {
     graph_.needs(spelled_out);
     return;
   }
+  if (batch_->rows <= net_.kDotRows && layer.whole_vectors) {
+    add_next({&LargePass::backward_by_dots, l}, pieces_of(layer.in, kDotPiece));
+    return;
+  }
   GemmPlan<T> product(false, true, batch_->rows, layer.in, layer.out, layer.ld);
   Job& job = add_next({&LargePass::product, l, product}, product.tasks());
   T* slope = below.keeps_slope ? net_.space_->slope[l - 1].data() : nullptr;
@@ -144,9 +148,12 @@ void LargePass<T>::plan_gradient(std::size_t l) {
   Job& job = jobs_.back();
   if (goal_->mode == Mode::by_tiles) {
     if (goal_->norms != nullptr) squares_[l].assign(static_cast<std::size_t>(tasks), 0.0);
-    job.update = {&kernels_, goal_, layer.W(),
+    job.update = {&kernels_,
+                  goal_,
+                  layer.W(),
                   layer.first == nullptr ? nullptr : layer.weights(layer.first),
-                  layer.second == nullptr ? nullptr : layer.weights(layer.second), layer.ld,
+                  layer.second == nullptr ? nullptr : layer.weights(layer.second),
+                  layer.ld,
                   squares_[l].empty() ? nullptr : squares_[l].data() + bias_pieces(layer)};
     job.epilogue = {&update_tile, &job.update};
     return job.product->of(goal_->alpha, before.data(), before.ld, d.data(), T(0), nullptr, 0,
@@ -190,9 +197,8 @@ void LargePass<T>::gather(const Job&, int task) {
 
 template <class T>
 void LargePass<T>::drop(const Job& job, int task) {
-  with_rows(task, [&](int64_t first, int64_t rows) {
-    net_.drop_rows(job.l, *batch_, first, rows);
-  });
+  with_rows(task,
+            [&](int64_t first, int64_t rows) { net_.drop_rows(job.l, *batch_, first, rows); });
 }
 
 template <class T>
@@ -212,9 +218,8 @@ void LargePass<T>::forward(const Job& job, int task) {
 
 template <class T>
 void LargePass<T>::output(const Job&, int task) {
-  losses_[static_cast<std::size_t>(task)] = with_rows(task, [&](int64_t first, int64_t rows) {
-    return net_.output_rows(*batch_, first, rows);
-  });
+  losses_[static_cast<std::size_t>(task)] = with_rows(
+      task, [&](int64_t first, int64_t rows) { return net_.output_rows(*batch_, first, rows); });
 }
 
 template <class T>
@@ -227,6 +232,17 @@ void LargePass<T>::backward(const Job& job, int task) {
   with_rows(task, [&](int64_t first, int64_t rows) {
     net_.backward_rows(job.l, first, rows, net_.space_->all_transposed[job.l].data());
   });
+}
+
+// Some columns of delta_{l-1} for very few rows: dot products with the rows of W_l.
+template <class T>
+void LargePass<T>::backward_by_dots(const Job& job, int task) {
+  const Layer<T>& layer = net_.layers_[job.l];
+  const Units<T>&d = net_.space_->delta[job.l], &out = net_.space_->delta[job.l - 1];
+  const int64_t first = task * kDotPiece, n = std::min(kDotPiece, layer.in - first);
+  kernels_.rows_dot_rows(d.data(), d.ld, layer.W() + first * layer.ld, layer.ld, batch_->rows, n,
+                         layer.ld, out.data() + first, out.ld);
+  net_.times_slope(job.l - 1, 0, batch_->rows, first, n);
 }
 
 template <class T>
@@ -257,7 +273,12 @@ void LargePass<T>::bias_gradient(const Job& job, int64_t piece) {
   alignas(64) T sums[kBiasPiece];
   kernels_.column_sums({d.data() + at, batch_->rows, n, d.ld}, goal_->alpha, sums);
   if (goal_->mode == Mode::by_tiles) {
-    const Update update{&kernels_, goal_, layer.block, layer.first, layer.second, layer.ld,
+    const Update update{&kernels_,
+                        goal_,
+                        layer.block,
+                        layer.first,
+                        layer.second,
+                        layer.ld,
                         squares_[job.l].empty() ? nullptr : squares_[job.l].data()};
     return update.row(sums, 0, at, n, piece);
   }

@@ -74,6 +74,7 @@ class LargePass {
   void output(const Job& job, int task);
   void transpose(const Job& job, int task);
   void backward(const Job& job, int task);
+  void backward_by_dots(const Job& job, int task);
   void gradient(const Job& job, int task);
   void bias_gradient(const Job& job, int64_t piece);
 
@@ -83,9 +84,9 @@ class LargePass {
   const typename Network<T>::Goal* goal_ = nullptr;
   TaskGraph graph_;
   std::vector<Job> jobs_;
-  int newest_ = 0;                            // the job that the next one waits for
-  std::vector<int> before_gradient_;          // the last job that needs W_l as it is, or makes delta_l
-  std::vector<double> losses_;                // of the pieces of the batch
+  int newest_ = 0;                    // the job that the next one waits for
+  std::vector<int> before_gradient_;  // the last job that needs W_l as it is, or makes delta_l
+  std::vector<double> losses_;        // of the pieces of the batch
   std::vector<std::vector<double>> squares_;  // of each layer's gradient, by task
 };
 

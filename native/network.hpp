@@ -145,6 +145,7 @@ class Network {
   void forward(std::size_t l, const Batch& batch);
   void backward(std::size_t l, int64_t rows);
   void backward_rows(std::size_t l, int64_t first, int64_t rows, const T* transposed);
+  void times_slope(std::size_t l, int64_t first, int64_t rows, int64_t column, int64_t columns);
   void transpose(std::size_t l, T* to);
   void accumulate(std::size_t l, const Batch& batch, const Goal& goal);
   void accumulate_rows(std::size_t l, const Batch& batch, const Goal& goal, int64_t first,
@@ -158,6 +159,8 @@ class Network {
   // Rows, or inputs or columns, that a thread takes at a time.
   static constexpr int64_t kGrain = 32;
   static constexpr int64_t kGradientRows = 4 * kGrain;
+  // Rows up to which dot products beat transposing the weights.
+  static constexpr int64_t kDotRows = 2;
   // Rows of a batch that go through all layers together: enough for full tiles, few enough that
   // every thread has some.
   static constexpr int64_t kBlockRows = 8;

@@ -15,8 +15,6 @@ namespace {
 constexpr int64_t kByBlocks = 1 << 21;
 // What it costs to copy an element, in multiplications.
 constexpr int64_t kCopy = 16;
-// Rows up to which dot products beat transposing the weights.
-constexpr int64_t kDotRows = 2;
 
 }  // namespace
 
@@ -105,8 +103,7 @@ double Network<T>::output_rows(const Batch& batch, int64_t first, int64_t rows) 
   Workspace<T>& s = *space_;
   const std::size_t L = layers_.size() - 1;
   const Units<T>& z = s.a[L];
-  return kernels_.output_delta(output_, {z.row(first), rows, z.columns, z.ld},
-                               s.targets.row(first),
+  return kernels_.output_delta(output_, {z.row(first), rows, z.columns, z.ld}, s.targets.row(first),
                                batch.sample_weight == nullptr ? nullptr : s.weights.data() + first,
                                s.delta[L].row(first), s.slope[L].row(first));
 }
@@ -137,20 +134,28 @@ void Network<T>::backward(std::size_t l, int64_t rows) {
 template <class T>
 void Network<T>::backward_rows(std::size_t l, int64_t first, int64_t rows, const T* transposed) {
   Workspace<T>& s = *space_;
-  const Layer<T>&layer = layers_[l], &below = layers_[l - 1];
-  const Units<T>&d = s.delta[l], &out = s.delta[l - 1], &a = s.a[l - 1];
+  const Layer<T>& layer = layers_[l];
+  const Units<T>&d = s.delta[l], &out = s.delta[l - 1];
   const int64_t ld = round_up(layer.in, kernels_.lanes);
   if (transposed == nullptr)
     kernels_.rows_dot_rows(d.row(first), d.ld, layer.W(), layer.ld, rows, layer.in, layer.ld,
                            out.row(first), out.ld);
   else
-    kernels_.product({rows, ld, layer.out, d.row(first), d.ld, 1, transposed, ld, out.row(first),
-                      out.ld});
-  const Rows<T> block{out.row(first), rows, ld, out.ld};
-  if (below.keeps_slope)
-    kernels_.multiply(block, s.slope[l - 1].row(first), a.ld);
+    kernels_.product(
+        {rows, ld, layer.out, d.row(first), d.ld, 1, transposed, ld, out.row(first), out.ld});
+  times_slope(l - 1, first, rows, 0, ld);
+}
+
+// delta_l *= f'(z_l), for some rows and columns.
+template <class T>
+void Network<T>::times_slope(std::size_t l, int64_t first, int64_t rows, int64_t column,
+                             int64_t columns) {
+  const Units<T>&out = space_->delta[l], &a = space_->a[l];
+  const Rows<T> block{out.row(first) + column, rows, columns, out.ld};
+  if (layers_[l].keeps_slope)
+    kernels_.multiply(block, space_->slope[l].row(first) + column, a.ld);
   else
-    kernels_.times_slope(below.f, block, a.row(first), a.ld);
+    kernels_.times_slope(layers_[l].f, block, a.row(first) + column, a.ld);
 }
 
 template <class T>
@@ -165,15 +170,14 @@ template <class T>
 void Network<T>::accumulate(std::size_t l, const Batch& batch, const Goal& goal) {
   const Layer<T>& layer = layers_[l];
   if (l == 1 && sparse_) return accumulate_sparse(batch, goal);
-  share_out(
-      batch.rows * layer.in * layer.ld, layer.rows(), kGradientRows,
-      [&](int64_t first, int64_t rows) { accumulate_rows(l, batch, goal, first, rows); });
+  share_out(batch.rows * layer.in * layer.ld, layer.rows(), kGradientRows,
+            [&](int64_t first, int64_t rows) { accumulate_rows(l, batch, goal, first, rows); });
 }
 
 // The same for some rows of [b; W] of a small layer.
 template <class T>
-void Network<T>::accumulate_rows(std::size_t l, const Batch& batch, const Goal& goal,
-                                 int64_t first, int64_t rows) {
+void Network<T>::accumulate_rows(std::size_t l, const Batch& batch, const Goal& goal, int64_t first,
+                                 int64_t rows) {
   const Layer<T>& layer = layers_[l];
   const Units<T>&before = space_->a[l - 1], &d = space_->delta[l];
   const bool direct = goal.mode == Mode::direct;
@@ -182,9 +186,7 @@ void Network<T>::accumulate_rows(std::size_t l, const Batch& batch, const Goal& 
   T* into = direct ? layer.block : layer.grad;
   Product<T> p{rows,      layer.ld, batch.rows, ones_and_a + first,      1,
                before.ld, d.data(), d.ld,       into + first * layer.ld, layer.ld};
-  p.store = velocity                 ? Store::momentum
-            : direct || !goal.begins ? Store::add
-                                     : Store::scaled;
+  p.store = velocity ? Store::momentum : direct || !goal.begins ? Store::add : Store::scaled;
   p.alpha = goal.alpha;
   if (velocity) {
     p.mu = T(goal.run->optimizer.momentum);
@@ -286,8 +288,7 @@ double Network<T>::block_by_block(const Batch& batch, const Goal& goal) {
     const int block = job < blocks ? job : job - first_backward;
     const int64_t first = block * height, rows = std::min(height, batch.rows - first);
     if (job >= blocks) {
-      for (std::size_t l = L; l > 1; --l)
-        backward_rows(l, first, rows, s.all_transposed[l].data());
+      for (std::size_t l = L; l > 1; --l) backward_rows(l, first, rows, s.all_transposed[l].data());
       return;
     }
     gather_rows(batch, first, rows);

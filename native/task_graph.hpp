@@ -49,8 +49,8 @@ class TaskGraph {
       const auto number = static_cast<std::size_t>(next - jobs_.begin()) - 1;
       const Job& job = jobs_[number];
       for (int i = 0; i < job.needs; ++i)
-        wait_for(left_[static_cast<std::size_t>(
-            needs_[static_cast<std::size_t>(job.first_need + i)])]);
+        wait_for(
+            left_[static_cast<std::size_t>(needs_[static_cast<std::size_t>(job.first_need + i)])]);
       body(static_cast<int>(number), index - job.first);
       left_[number].fetch_sub(1, std::memory_order_release);
     });

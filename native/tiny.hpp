@@ -39,7 +39,8 @@ DELTARULE_INLINE Vec<T> sum_products(const Vec<T>* x, F&& factor) {
 }
 
 // Inputs, Outputs: room for n_in and n_out; Vectors: of the hidden layer; Width: lanes to add up.
-// Binary: sigmoid output with log loss, else linear outputs with squared error; delta is o - y in both.
+// Binary: sigmoid output with log loss, else linear outputs with squared error; delta is o - y in
+// both.
 template <class T, Act K, int Inputs, int Outputs, int Vectors, int Width, bool Binary>
 int64_t tiny_loop(TinyRun<T>& run) {
   using V = Vec<T>;
@@ -100,9 +101,8 @@ int64_t tiny_loop(TinyRun<T>& run) {
     // dC/dz_1 is delta_2 times these: what does not wait for delta_2 is done before it comes.
     V reach[Outputs * Vectors];
     unroll<Outputs>([&](auto k) {
-      unroll<Vectors>([&](auto v) {
-        reach[k * Vectors + v] = (W2[k * Vectors + v] * rate) * slope[v];
-      });
+      unroll<Vectors>(
+          [&](auto v) { reach[k * Vectors + v] = (W2[k * Vectors + v] * rate) * slope[v]; });
     });
     V delta[Outputs], back[Vectors];
     V loss = splat<T>(T(0));

@@ -185,10 +185,13 @@ void check_shown(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) {
   Shown<T> shown{std::vector<T>(size), n, parts,
                  std::vector<std::atomic<int>>(static_cast<std::size_t>(parts))};
   const Epilogue<T> epilogue{&take<T>, &shown};
-  deltarule::gemm<T>(Pool::shared(), trans_a, trans_b, m, n, k, T(0.5), a.data(), lda, b.data(),
-                     ldb, T(0), kept.data(), n);
+  const auto run = [&] {
+    Pool::shared().parallel_for(static_cast<int>(parts), [&](int task) { plan.run(task); });
+  };
+  plan.of(T(0.5), a.data(), lda, b.data(), T(0), kept.data(), n);
+  run();
   plan.of(T(0.5), a.data(), lda, b.data(), T(0), nullptr, 0, &epilogue);
-  Pool::shared().parallel_for(static_cast<int>(parts), [&](int task) { plan.run(task); });
+  run();
   bool all = shown.numbered;
   for (const auto& tiles : shown.tiles) all &= tiles > 0;
   ++checked;
