@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "workspace.hpp"
+#include "large.hpp"
 
 namespace deltarule {
 namespace {
@@ -58,7 +58,7 @@ Network<T>::Network(NetworkSpec spec, int64_t rows, std::vector<double> dropout)
   s.a.resize(layers_.size());
   s.delta.resize(layers_.size());
   s.slope.resize(layers_.size());
-  s.a[0].reset(chunk_, spec_.sizes[0], lanes, true);
+  s.all_transposed.resize(layers_.size());
   int64_t packed = 0, largest = 0, widest = spec_.sizes[0];
   for (int l = 1; l <= L; ++l) {
     Layer<T>& layer = layers_[static_cast<std::size_t>(l)];
@@ -161,6 +161,8 @@ bool Network<T>::updates_by_tiles(const Layer<T>& layer, Mode mode, int64_t rows
 template <class T>
 void Network<T>::begin_call(const Samples<T>& samples) {
   sparse_ = samples.dense == nullptr;
+  Units<T>& a_0 = space_->a[0];  // would be large for wide sparse samples, which need none
+  if (!sparse_ && a_0.empty()) a_0.reset(chunk_, spec_.sizes[0], kernels_.lanes, true);
   space_->is_touched.clear();
   space_->touched.clear();
 }

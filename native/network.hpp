@@ -53,6 +53,8 @@ template <class T>
 struct Layer;
 template <class T>
 class Workspace;
+template <class T>
+class LargePass;
 
 template <class T>
 class Network {
@@ -76,6 +78,7 @@ class Network {
                       const double* rates, int64_t first, int64_t last);
 
  private:
+  friend class LargePass<T>;
   // Some rows of the samples, and where they stand in the batch that they belong to.
   struct Batch {
     const Samples<T>* samples;
@@ -130,28 +133,38 @@ class Network {
   void apply(const RunSpec<T>& run, const Goal& goal, int64_t rows);
 
   double forward_backward(const Batch& batch, const Goal& goal);
-  double forward_backward(const Batch& batch, const Goal& goal, bool by_blocks);
-  void gather(const Batch& batch);
-  void forward(std::size_t l, const Batch& batch);
+  double layer_by_layer(const Batch& batch, const Goal& goal, int64_t height);
+  double block_by_block(const Batch& batch, const Goal& goal);
+  // Rows first .. first + rows - 1 of a batch in each of these.
+  void gather_rows(const Batch& batch, int64_t first, int64_t rows);
+  void drop_rows(std::size_t l, const Batch& batch, int64_t first, int64_t rows);
   void forward_rows(std::size_t l, int64_t first, int64_t rows);
-  void sparse_forward(const Batch& batch);
+  void sparse_forward_rows(const Batch& batch, int64_t first, int64_t rows);
+  double output_rows(const Batch& batch, int64_t first, int64_t rows);
   T kept(double rate, std::uint64_t key, int64_t element) const;
-  void drop(std::size_t l, const Batch& batch);
+  void forward(std::size_t l, const Batch& batch);
   void backward(std::size_t l, int64_t rows);
   void backward_rows(std::size_t l, int64_t first, int64_t rows, const T* transposed);
+  void times_slope(std::size_t l, int64_t first, int64_t rows, int64_t column, int64_t columns);
   void transpose(std::size_t l, T* to);
   void accumulate(std::size_t l, const Batch& batch, const Goal& goal);
   void accumulate_rows(std::size_t l, const Batch& batch, const Goal& goal, int64_t first,
                        int64_t rows);
   bool may_go_by_blocks(int64_t rows) const;
-  void forward_by_blocks(int64_t rows);
-  void backward_by_blocks(const Batch& batch, const Goal& goal);
-  const T* bias_gradient(std::size_t l, int64_t rows, T alpha);
-  void accumulate_large(std::size_t l, const Batch& batch, const Goal& goal);
-  void update_by_tiles(std::size_t l, const Batch& batch, const Goal& goal);
   void accumulate_sparse(const Batch& batch, const Goal& goal);
 
   static constexpr int64_t kWorthThreads = 1 << 19;  // multiplications, about 10 microseconds
+  // Products of at least so many multiplications are large.
+  static constexpr int64_t kGemm = 1 << 20;
+  // Rows, or inputs or columns, that a thread takes at a time.
+  static constexpr int64_t kGrain = 32;
+  static constexpr int64_t kGradientRows = 4 * kGrain;
+  // Rows up to which dot products beat transposing the weights.
+  static constexpr int64_t kDotRows = 2;
+  // Rows of a batch that go through all layers together: enough for full tiles, few enough that
+  // every thread has some.
+  static constexpr int64_t kBlockRows = 8;
+  static int64_t block_rows(int64_t rows) { return rows >= 4 * kGrain ? kGrain : kBlockRows; }
 
   const NetworkSpec spec_;
   const Output output_;
@@ -164,6 +177,7 @@ class Network {
   std::vector<Layer<T>> layers_;
   Contest by_blocks_;  // or layer by layer
   std::unique_ptr<Workspace<T>> space_;
+  std::unique_ptr<LargePass<T>> large_;  // made when it is first needed
 };
 
 // a_L (rows, n_L) for the rows of `samples`, or z_L if only the scores are asked for.

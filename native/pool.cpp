@@ -138,6 +138,16 @@ void set_num_threads(int n) {
   requested_threads.store(std::clamp(n, 0, kMaxThreads), std::memory_order_relaxed);
 }
 
+void wait_for(const std::atomic<int>& count) {
+  for (int spin = 0; count.load(std::memory_order_acquire) != 0; ++spin) {
+    if (spin < kSpins) {
+      pause_briefly();
+    } else {
+      std::this_thread::yield();  // a preempted worker must get this core if it needs it
+    }
+  }
+}
+
 struct Pool::State {
   const int born = fork_generation.load(std::memory_order_relaxed);
   std::atomic<bool> busy{false};  // a dispatch is under way; also guards `workers`
@@ -238,14 +248,7 @@ struct Pool::State {
     inside_task = true;
     work();
     inside_task = false;
-    // The last tasks run elsewhere; a preempted worker must get this core if it needs it.
-    for (int spin = 0; unfinished.load(std::memory_order_acquire) != 0; ++spin) {
-      if (spin < kSpins) {
-        pause_briefly();
-      } else {
-        std::this_thread::yield();
-      }
-    }
+    wait_for(unfinished);  // the last tasks run elsewhere
   }
 };
 

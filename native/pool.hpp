@@ -15,6 +15,9 @@ int get_num_threads();
 // n <= 0 goes back to the default. Takes effect at the next dispatch.
 void set_num_threads(int n);
 
+// Returns when the count is 0: soon, or else after letting others have this core.
+void wait_for(const std::atomic<int>& count);
+
 class Pool {
  public:
   // max_threads <= 0: follows get_num_threads(). No thread is started before the first dispatch.
@@ -28,9 +31,9 @@ class Pool {
 
   int size() const;  // threads a dispatch may use now, the caller included
 
-  // Runs task(context, i) for i = 0 .. tasks-1 in any order and returns when all are done. The
+  // Runs task(context, i) for i = 0 .. tasks-1 and returns when all are done. The
   // caller takes part. Runs inline if size() == 1, tasks == 1, from inside a task, or while another
-  // thread is dispatching on this pool. A task must not throw.
+  // thread is dispatching on this pool. Tasks begin in ascending order. A task must not throw.
   void run(int tasks, void (*task)(void* context, int index), void* context);
 
   template <class F>

@@ -26,8 +26,21 @@ DELTARULE_INLINE Vec<T> sum_groups(Vec<T> v) {
   }
 }
 
+// The sum of x[k] factor(k), by halves: a short chain.
+template <class T, int N, int First = 0, class F>
+DELTARULE_INLINE Vec<T> sum_products(const Vec<T>* x, F&& factor) {
+  if constexpr (N == 1) {
+    return x[First] * factor(Index<First>{});
+  } else {
+    constexpr int half = N / 2;
+    return sum_products<T, half, First>(x, factor) +
+           sum_products<T, N - half, First + half>(x, factor);
+  }
+}
+
 // Inputs, Outputs: room for n_in and n_out; Vectors: of the hidden layer; Width: lanes to add up.
-// Binary: sigmoid output with log loss, else linear outputs with squared error; delta is o - y in both.
+// Binary: sigmoid output with log loss, else linear outputs with squared error; delta is o - y in
+// both.
 template <class T, Act K, int Inputs, int Outputs, int Vectors, int Width, bool Binary>
 int64_t tiny_loop(TinyRun<T>& run) {
   using V = Vec<T>;
@@ -85,6 +98,12 @@ int64_t tiny_loop(TinyRun<T>& run) {
       slope[v] = slope_of<T, K>(a[v], T(0));
     });
 
+    // dC/dz_1 is delta_2 times these: what does not wait for delta_2 is done before it comes.
+    V reach[Outputs * Vectors];
+    unroll<Outputs>([&](auto k) {
+      unroll<Vectors>(
+          [&](auto v) { reach[k * Vectors + v] = (W2[k * Vectors + v] * rate) * slope[v]; });
+    });
     V delta[Outputs], back[Vectors];
     V loss = splat<T>(T(0));
     unroll<Outputs>([&](auto k) {
@@ -108,10 +127,7 @@ int64_t tiny_loop(TinyRun<T>& run) {
     total += static_cast<double>(J);
     if (objective != nullptr) objective[step] = static_cast<double>(J);
     unroll<Vectors>([&](auto v) {
-      back[v] = delta[0] * W2[v];
-      unroll<Outputs - 1>(
-          [&](auto k) { back[v] = delta[k + 1] * W2[(k + 1) * Vectors + v] + back[v]; });
-      back[v] = (back[v] * slope[v]) * rate;
+      back[v] = sum_products<T, Outputs>(delta, [&](auto k) { return reach[k * Vectors + v]; });
     });
     unroll<Outputs>([&](auto k) {
       const V move = delta[k] * rate;
@@ -155,6 +171,7 @@ int64_t tiny_loop(TinyRun<T>& run) {
 template <class T, Act K, int Inputs, int Outputs, bool Binary = false>
 int64_t tiny_by_hidden(TinyRun<T>& run) {
   constexpr int L = kLanes<T>;
+  if (run.n_hidden <= 2) return tiny_loop<T, K, Inputs, Outputs, 1, 2, Binary>(run);
   if (run.n_hidden <= 4)
     return tiny_loop<T, K, Inputs, Outputs, (L < 4 ? 4 / L : 1), (L < 4 ? L : 4), Binary>(run);
   return tiny_loop<T, K, Inputs, Outputs, (L < kTinyHidden ? kTinyHidden / L : 1), L, Binary>(run);

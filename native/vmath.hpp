@@ -88,11 +88,13 @@ DELTARULE_INLINE Vec<T> polynomial(const T (&c)[N], Vec<T> x) {
   return estrin<T>(terms, x);
 }
 
-// x = n ln 2 + r with |r| <= ln 2 / 2: gives exp(r) - 1 and the bits of 2^n.
+// x = n ln 2 + r with |r| <= ln 2 / 2: gives r, (exp(r) - 1 - r) / r^2, and the bits of 2^n.
 template <class T>
 struct ExpParts {
-  Vec<T> minus_one;
+  Vec<T> r, rest;
   Ints<T> exponent;  // n, shifted to the exponent's place
+
+  DELTARULE_INLINE Vec<T> minus_one() const { return r + (r * r) * rest; }  // exp(r) - 1
 };
 template <class T>
 DELTARULE_INLINE ExpParts<T> exp_parts(Vec<T> x) {
@@ -101,7 +103,7 @@ DELTARULE_INLINE ExpParts<T> exp_parts(Vec<T> x) {
   const Vec<T> shifted = x * T(1.4426950408889634) + magic;
   const Vec<T> n = shifted - magic;
   const Vec<T> r = (x - n * C::ln2_high) - n * C::ln2_low;
-  return {r + (r * r) * polynomial<T>(C::exp_terms, r), (Ints<T>)shifted << Simd<T>::mantissa};
+  return {r, polynomial<T>(C::exp_terms, r), (Ints<T>)shifted << Simd<T>::mantissa};
 }
 // 2^(n + offset)
 template <class T, int Offset = 0>
@@ -117,7 +119,7 @@ DELTARULE_INLINE Vec<T> exp(Vec<T> x) {
   using C = Constants<T>;
   x = max<T>(splat<T>(C::exp_low), min<T>(splat<T>(C::exp_high), x));
   const ExpParts<T> e = exp_parts<T>(x);
-  const Vec<T> p = e.minus_one + T(1);
+  const Vec<T> p = e.minus_one() + T(1);
   return (p + p) * power_of_two<T, -1>(e.exponent);  // in two factors: 2^n alone may overflow
 }
 
@@ -125,7 +127,7 @@ DELTARULE_INLINE Vec<T> exp(Vec<T> x) {
 template <class T>
 DELTARULE_INLINE Vec<T> exp_negative(Vec<T> x) {
   const ExpParts<T> e = exp_parts<T>(max<T>(splat<T>(Constants<T>::exp_low), x));
-  return (e.minus_one + T(1)) * power_of_two<T>(e.exponent);
+  return (e.minus_one() + T(1)) * power_of_two<T>(e.exponent);
 }
 
 // exp(x) - 1 for x <= -exp_low.
@@ -133,16 +135,17 @@ template <class T>
 DELTARULE_INLINE Vec<T> expm1(Vec<T> x) {
   const ExpParts<T> e = exp_parts<T>(max<T>(splat<T>(Constants<T>::exp_low), x));
   const Vec<T> scale = power_of_two<T>(e.exponent);
-  return e.minus_one * scale + (scale - T(1));
+  return e.minus_one() * scale + (scale - T(1));
 }
 
 template <class T>
 DELTARULE_INLINE Vec<T> sigmoid(Vec<T> z) {
   using C = Constants<T>;
   const Vec<T> bound = splat<T>(-C::exp_low);
-  const ExpParts<T> e = exp_parts<T>(max<T>(-bound, min<T>(bound, -z)));
+  const ExpParts<T> e = exp_parts<T>(-max<T>(-bound, min<T>(bound, z)));
   const Vec<T> scale = power_of_two<T>(e.exponent);
-  return T(1) / (e.minus_one * scale + (scale + T(1)));
+  // all but the last term of 1 + 2^n exp(r) is there before `rest` is: a short chain
+  return T(1) / ((e.r * e.r * scale) * e.rest + (e.r * scale + (scale + T(1))));
 }
 
 template <class T>

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "network.hpp"
+#include "task_graph.hpp"
 
 namespace deltarule {
 
@@ -82,8 +83,9 @@ struct Units {
     columns = n;
     lead = ones ? lanes : 0;
     ld = round_up(n, lanes) + lead;
-    if (ld * static_cast<int64_t>(sizeof(T)) % 1024 == 0)
-      ld += lanes;  // rows in different cache sets
+    // rows in different cache sets: GemmPlan reads them in place
+    const auto conflicts = [](int64_t bytes) { return bytes % 1024 < 64 || bytes % 1024 > 960; };
+    while (conflicts(ld * static_cast<int64_t>(sizeof(T)))) ld += lanes;
     storage.reset(rows * ld + lead);
     if (ones)
       for (int64_t r = 0; r < rows; ++r) row(r)[-1] = T(1);
@@ -103,13 +105,16 @@ class Workspace {
   Units<T> targets;
   Buffer<T> weights;  // of the samples of a batch
   Buffer<T> transposed;
-  // Where blocks of rows go through all layers: W_l^T, and the pieces of the gradient.
+  std::vector<Buffer<T>> all_transposed;  // W_l^T where several are needed at once
+  // Where blocks of rows go through all layers on their own: what is to be done, the pieces of the
+  // gradient, and the blocks' losses.
   struct Piece {
     std::size_t l;
     int64_t first, rows;  // of [b; W]
   };
-  std::vector<Buffer<T>> all_transposed;
+  TaskGraph graph;
   std::vector<Piece> pieces;
+  std::vector<double> losses;
   Buffer<T> sums;                             // of the deltas, for a bias
   Buffer<T> parameters, first, second, grad;  // packed blocks, one after another
   std::vector<int64_t> touched;               // rows of W_1 that a sparse batch meets

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <random>
 #include <thread>
 
@@ -284,6 +285,61 @@ void many_threads() {
   for (const auto& result : results) expect(result == results[0], "bits under threads", spec, 0);
 }
 
+// Networks of which some layers are large: dense and sparse inputs, dropout, every optimizer, and
+// batches that are taken in two pieces.
+void large_layers() {
+  const auto sum = LossKind::squared_error;
+  const NetworkSpec some = make_spec({40, 300, 260, 7}, Act::relu, Act::identity, sum);
+  const NetworkSpec odd = make_spec({130, 515, 3, 301, 250}, Act::gelu, Act::identity, sum);
+  for (const NetworkSpec& spec : {some, odd}) {
+    check_gradient(spec, 33);
+    for (int kind = 0; kind < 5; ++kind)
+      for (const double momentum : {0.0, 0.9}) {
+        OptimizerSpec optimizer;
+        optimizer.kind = static_cast<OptimizerKind>(kind);
+        optimizer.momentum = momentum;
+        check_steps<float>(spec, 33, optimizer, kind % 2 == 0, 0);
+        check_steps<double>(spec, 33, optimizer, kind % 2 == 1, 0.3);
+      }
+  }
+  check_gradient(make_spec({64, 128, 64, 3}, Act::tanh, Act::identity, sum), 1500);
+  for (const int64_t rows : {1, 2, 3})  // few rows take dot products
+    for (const Act hidden : {Act::tanh, Act::gelu})
+      check_gradient(make_spec({700, 1600, 1024, 3}, hidden, Act::identity, sum), rows);
+}
+
+// Nothing moves in a batch whose loss is not finite.
+void bad_batches() {
+  const unsigned char stop = 0;
+  std::vector<int64_t> deep(25, 60);
+  for (const auto& sizes : {std::vector<int64_t>{4, 5, 3}, {4, 16, 3}, deep, {40, 300, 260, 7}}) {
+    const NetworkSpec spec = make_spec(sizes, Act::tanh, Act::identity, LossKind::squared_error);
+    Problem<float> p(spec, 120, 7);
+    p.y[static_cast<std::size_t>(50 * sizes.back())] = std::numeric_limits<float>::infinity();
+    for (const int64_t batch : {int64_t{1}, int64_t{40}}) {
+      Network<float> net(spec, batch);
+      std::vector<float> theta = p.theta;
+      RunSpec<float> run{};
+      run.samples = p.dense();
+      run.targets = p.y.data();
+      run.batch_size = batch;
+      run.theta = theta.data();
+      run.stop = &stop;
+      std::vector<int64_t> order(120);
+      for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+      const std::vector<double> rates(120, 1e-3);
+      const int64_t bad = 50 / batch, batches = 120 / batch;
+      const StretchResult result = net.steps(run, order.data(), 120, rates.data(), 0, batches);
+      expect(result.bad_batch == bad && result.done == bad, "the bad batch", spec,
+             static_cast<double>(result.bad_batch));
+      std::vector<float> before = p.theta;
+      run.theta = before.data();
+      net.steps(run, order.data(), 120, rates.data(), 0, bad);
+      expect(theta == before, "what a bad batch leaves alone", spec, static_cast<double>(batch));
+    }
+  }
+}
+
 // Many small layers, in blocks of rows and layer by layer.
 void many_layers() {
   std::vector<int64_t> sizes(25, 60);
@@ -332,6 +388,8 @@ void contests() {
 int main() {
   all_functions();
   all_shapes();
+  large_layers();
+  bad_batches();
   many_layers();
   contests();
   many_threads();

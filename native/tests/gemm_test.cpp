@@ -164,10 +164,10 @@ struct Shown {
 template <class T>
 void take(void* context, const Tile<T>& t) {
   auto& shown = *static_cast<Shown<T>*>(context);
-  if (t.part < 0 || t.part >= shown.parts)
+  if (t.task < 0 || t.task >= shown.parts)
     shown.numbered = false;
   else
-    ++shown.tiles[static_cast<std::size_t>(t.part)];
+    ++shown.tiles[static_cast<std::size_t>(t.task)];
   for (int64_t i = 0; i < t.rows; ++i)
     std::memcpy(shown.c.data() + (t.row + i) * shown.n + t.col, t.data + i * t.ld,
                 static_cast<std::size_t>(t.cols) * sizeof(T));
@@ -179,15 +179,19 @@ void check_shown(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) {
   const auto b = random_matrix<T>(k, n, n, T(0));
   const int64_t lda = trans_a ? m : k, ldb = trans_b ? k : n;
   const auto size = static_cast<std::size_t>(m * n);
-  const int64_t parts = deltarule::gemm_parts<T>(trans_a, trans_b, m, n, k);
+  deltarule::GemmPlan<T> plan(trans_a, trans_b, m, n, k, ldb);
+  const int64_t parts = plan.tasks();
   std::vector<T> kept(size);
   Shown<T> shown{std::vector<T>(size), n, parts,
                  std::vector<std::atomic<int>>(static_cast<std::size_t>(parts))};
   const Epilogue<T> epilogue{&take<T>, &shown};
-  deltarule::gemm<T>(Pool::shared(), trans_a, trans_b, m, n, k, T(0.5), a.data(), lda, b.data(),
-                     ldb, T(0), kept.data(), n);
-  deltarule::gemm<T>(Pool::shared(), trans_a, trans_b, m, n, k, T(0.5), a.data(), lda, b.data(),
-                     ldb, T(0), nullptr, 0, &epilogue);
+  const auto run = [&] {
+    Pool::shared().parallel_for(static_cast<int>(parts), [&](int task) { plan.run(task); });
+  };
+  plan.of(T(0.5), a.data(), lda, b.data(), T(0), kept.data(), n);
+  run();
+  plan.of(T(0.5), a.data(), lda, b.data(), T(0), nullptr, 0, &epilogue);
+  run();
   bool all = shown.numbered;
   for (const auto& tiles : shown.tiles) all &= tiles > 0;
   ++checked;

@@ -147,9 +147,11 @@ def train(
     )
     require_plain_lbfgs(run, plan, checkpoint)
 
+    in_order = np.arange(0 if shuffle else len(Y), dtype=np.int64)
+
     def order(epoch: int) -> NDArray[np.int64]:
         if not shuffle:
-            return np.arange(len(Y), dtype=np.int64)
+            return in_order
         return np.random.default_rng(_stream(seed, 1, epoch)).permutation(len(Y))
 
     loop = Loop(
