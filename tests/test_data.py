@@ -197,6 +197,7 @@ BAD_TARGETS = [
     ("squared_error", [1, 2], 3, 1, "Y has shape (2,), but there are 3 samples with 1 output"),
     ("squared_error", [[1, 2]], 1, 3, "Y has shape (1, 2), but squared_error with 3 outputs"),
     ("squared_error", [1, 2], 2, 2, "needs (2, 2)"),
+    ("squared_error", [[1, 2]], 1, 1, "squared_error with 1 output needs (1, 1)"),
     ("squared_error", np.ones((2, 1, 1)), 2, 1, "Y has shape (2, 1, 1)"),
     ("squared_error", [1, np.nan], 2, 1, "Y holds NaN at row 1"),
     ("squared_error", ["a", "b"], 2, 1, "Y holds 'a' (str) at row 0, not a number"),

@@ -152,8 +152,8 @@ def check_targets(loss: Loss, Y: Any, n: int, n_outputs: int, dtype: Any, what: 
     if array.shape != (n, n_outputs):
         labels = f", or labels ({n}, {len(loss.groups)})" if several else ""
         raise DataError(
-            f"{what} has shape {array.shape}, but {loss.name} with {n_outputs} outputs needs "
-            f"({n}, {n_outputs}){labels}"
+            f"{what} has shape {array.shape}, but {loss.name} with {n_outputs} "
+            f"output{'s' if n_outputs > 1 else ''} needs ({n}, {n_outputs}){labels}"
         )
     if loss.targets != "real":
         _check_values(loss, array, what)
