@@ -138,7 +138,8 @@ void LargePass<T>::plan_gradient(std::size_t l) {
   squares_[l].clear();
   if ((l == 1 && net_.sparse_) || !net_.by_gemm(layer, batch_->rows)) {
     add({&LargePass::gradient, l},
-        l == 1 && net_.sparse_ ? 1 : pieces_of(layer.rows(), net_.kGradientRows));
+        l == 1 && net_.sparse_ ? 1
+                               : pieces_of(layer.rows(), net_.gradient_rows(layer, batch_->rows)));
     return graph_.needs(before_gradient_[l]);
   }
   GemmPlan<T> product(true, false, layer.in, layer.out, batch_->rows, d.ld);
@@ -253,9 +254,9 @@ void LargePass<T>::gradient(const Job& job, int task) {
   const Layer<T>& layer = net_.layers_[job.l];
   if (job.l == 1 && net_.sparse_) return net_.accumulate_sparse(*batch_, *goal_);
   if (!job.product) {
-    const int64_t first = task * net_.kGradientRows;
-    const int64_t rows = std::min(net_.kGradientRows, layer.rows() - first);
-    return net_.accumulate_rows(job.l, *batch_, *goal_, first, rows);
+    const int64_t most = net_.gradient_rows(layer, batch_->rows), first = task * most;
+    return net_.accumulate_rows(job.l, *batch_, *goal_, first,
+                                std::min(most, layer.rows() - first));
   }
   if (task < bias_pieces(layer))
     bias_gradient(job, task);

@@ -11,7 +11,7 @@ namespace deltarule {
 namespace {
 
 constexpr int64_t kChunk = 1024;        // rows of a batch that are held at once
-constexpr int64_t kPacked = 64 * 1024;  // weights up to which a layer is copied to padded rows
+constexpr int64_t kPacked = 128 * 1024;  // weights up to which a layer is copied to padded rows
 constexpr int64_t kAhead = 64 * 1024;   // elements of the next batch that are asked for ahead
 constexpr int64_t kParallelUpdate = 1 << 18;
 

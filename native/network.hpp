@@ -108,17 +108,6 @@ class Network {
   bool runs_tiny(const RunSpec<T>& run) const;
   bool by_gemm(const Layer<T>& layer, int64_t rows) const;
 
-  // body(first, count) over `items` in pieces of `grain`, shared out if the work is worth it. The
-  // pieces never change the order of a sum, so the bits do not depend on them.
-  template <class F>
-  void share_out(int64_t work, int64_t items, int64_t grain, F&& body) {
-    if (work < kWorthThreads || items <= grain || pool_.size() == 1) return body(int64_t{0}, items);
-    pool_.parallel_for(static_cast<int>((items + grain - 1) / grain), [&](int piece) {
-      const int64_t first = piece * grain;
-      body(first, first + grain < items ? grain : items - first);
-    });
-  }
-
   void load_parameters(const T* theta, bool moments, const RunSpec<T>* run);
   void store_parameters(const RunSpec<T>& run);
   void begin_call(const Samples<T>& samples);
@@ -150,15 +139,14 @@ class Network {
   void accumulate(std::size_t l, const Batch& batch, const Goal& goal);
   void accumulate_rows(std::size_t l, const Batch& batch, const Goal& goal, int64_t first,
                        int64_t rows);
+  int64_t gradient_rows(const Layer<T>& layer, int64_t rows) const;
   bool may_go_by_blocks(int64_t rows) const;
   void accumulate_sparse(const Batch& batch, const Goal& goal);
 
-  static constexpr int64_t kWorthThreads = 1 << 19;  // multiplications, about 10 microseconds
-  // Products of at least so many multiplications are large.
+  // Products of at least so many multiplications, with weights that fill more than a cache, are large.
   static constexpr int64_t kGemm = 1 << 20;
-  // Rows, or inputs or columns, that a thread takes at a time.
+  // Rows that a thread takes at a time.
   static constexpr int64_t kGrain = 32;
-  static constexpr int64_t kGradientRows = 4 * kGrain;
   // Rows up to which dot products beat transposing the weights.
   static constexpr int64_t kDotRows = 2;
   // Rows of a batch that go through all layers together: enough for full tiles, few enough that

@@ -11,16 +11,16 @@ std::uint64_t dropout_key(std::uint64_t seed, int64_t step, int layer);
 
 namespace {
 
+// Multiplications that are worth a task of their own.
+constexpr int64_t kPieceWork = 1 << 18;
 // Multiplications of a pass through all layers from which blocks of rows go through on their own.
-constexpr int64_t kByBlocks = 1 << 21;
-// What it costs to copy an element, in multiplications.
-constexpr int64_t kCopy = 16;
+constexpr int64_t kByBlocks = 1 << 20;
 
 }  // namespace
 
 template <class T>
 bool Network<T>::by_gemm(const Layer<T>& layer, int64_t rows) const {
-  return !layer.whole_vectors || rows * layer.in * layer.out >= kGemm;
+  return !layer.whole_vectors || (!layer.packed && rows * layer.in * layer.out >= kGemm);
 }
 
 // Some rows of the batch, side by side: inputs (unless sparse), targets and weights.
@@ -53,10 +53,8 @@ void Network<T>::drop_rows(std::size_t l, const Batch& batch, int64_t first, int
 // z_l = a_{l-1} W_l + b_l ; a_l = f_l(z_l), but z_L for the output layer.
 template <class T>
 void Network<T>::forward(std::size_t l, const Batch& batch) {
-  const Layer<T>& layer = layers_[l];
   if (l == 1 && sparse_) return sparse_forward_rows(batch, 0, batch.rows);
-  share_out(batch.rows * layer.in * layer.ld, batch.rows, kGrain,
-            [&](int64_t first, int64_t rows) { forward_rows(l, first, rows); });
+  forward_rows(l, 0, batch.rows);
 }
 
 template <class T>
@@ -120,14 +118,9 @@ T Network<T>::kept(double rate, std::uint64_t key, int64_t element) const {
 // delta_{l-1} = (delta_l W_l^T) * f'(z_{l-1})
 template <class T>
 void Network<T>::backward(std::size_t l, int64_t rows) {
-  Workspace<T>& s = *space_;
-  const Layer<T>& layer = layers_[l];
-  const bool by_dots = rows <= kDotRows;
-  if (!by_dots) transpose(l, s.transposed.data());
-  share_out(rows * round_up(layer.in, kernels_.lanes) * layer.out, rows, kGrain,
-            [&](int64_t first, int64_t count) {
-              backward_rows(l, first, count, by_dots ? nullptr : s.transposed.data());
-            });
+  T* transposed = rows <= kDotRows ? nullptr : space_->transposed.data();
+  if (transposed != nullptr) transpose(l, transposed);
+  backward_rows(l, 0, rows, transposed);
 }
 
 // `transposed`: W_l^T, or nullptr to take dot products with the rows of W_l.
@@ -170,8 +163,15 @@ template <class T>
 void Network<T>::accumulate(std::size_t l, const Batch& batch, const Goal& goal) {
   const Layer<T>& layer = layers_[l];
   if (l == 1 && sparse_) return accumulate_sparse(batch, goal);
-  share_out(batch.rows * layer.in * layer.ld, layer.rows(), kGradientRows,
-            [&](int64_t first, int64_t rows) { accumulate_rows(l, batch, goal, first, rows); });
+  accumulate_rows(l, batch, goal, 0, layer.rows());
+}
+
+// Rows of [b; W] whose gradient one task takes: whole tiles, some 2 us of work or more.
+template <class T>
+int64_t Network<T>::gradient_rows(const Layer<T>& layer, int64_t rows) const {
+  const int64_t pieces = std::clamp<int64_t>(rows * layer.rows() * layer.ld / kPieceWork, 1,
+                                             (layer.rows() + kGrain - 1) / kGrain);
+  return round_up((layer.rows() + pieces - 1) / pieces, kBlockRows);
 }
 
 // The same for some rows of [b; W] of a small layer.
@@ -254,10 +254,15 @@ double Network<T>::block_by_block(const Batch& batch, const Goal& goal) {
   for (std::size_t l = 2; l <= L; ++l)
     if (s.all_transposed[l].size() == 0)
       s.all_transposed[l].reset(round_up(layers_[l].in, kernels_.lanes) * layers_[l].out);
-  if (s.pieces.empty())
-    for (std::size_t l = 1; l <= L; ++l)
-      for (int64_t first = 0; first < layers_[l].rows(); first += kGradientRows)
-        s.pieces.push_back({l, first, std::min(kGradientRows, layers_[l].rows() - first)});
+  if (s.pieces_rows != batch.rows) {
+    s.pieces_rows = batch.rows;
+    s.pieces.clear();
+    for (std::size_t l = 1; l <= L; ++l) {
+      const int64_t most = gradient_rows(layers_[l], batch.rows);
+      for (int64_t first = 0; first < layers_[l].rows(); first += most)
+        s.pieces.push_back({l, first, std::min(most, layers_[l].rows() - first)});
+    }
+  }
   const int64_t height = block_rows(batch.rows);
   const int blocks = static_cast<int>((batch.rows + height - 1) / height);
   std::vector<double>& losses = s.losses;
@@ -305,8 +310,7 @@ double Network<T>::block_by_block(const Batch& batch, const Goal& goal) {
 template <class T>
 double Network<T>::layer_by_layer(const Batch& batch, const Goal& goal, int64_t height) {
   const std::size_t L = layers_.size() - 1;
-  share_out(kCopy * batch.rows * spec_.sizes.front(), batch.rows, kGrain,
-            [&](int64_t first, int64_t rows) { gather_rows(batch, first, rows); });
+  gather_rows(batch, 0, batch.rows);
   for (std::size_t l = 0; l <= L; ++l) {
     if (l > 0) forward(l, batch);
     if (l < L) drop_rows(l, batch, 0, batch.rows);

@@ -114,6 +114,7 @@ class Workspace {
   };
   TaskGraph graph;
   std::vector<Piece> pieces;
+  int64_t pieces_rows = 0;  // the batch that they are for
   std::vector<double> losses;
   Buffer<T> sums;                             // of the deltas, for a bias
   Buffer<T> parameters, first, second, grad;  // packed blocks, one after another
