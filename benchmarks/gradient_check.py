@@ -23,10 +23,10 @@ import numpy as np
 
 import deltarule as dr
 from benchmarks.report import table
-from deltarule.activations import Activation, activation_names, get_activation
-from deltarule.derivative_check import plausible_targets
-from deltarule.explain.gradcheck_found import KINK, RIGHT, UNRESOLVED, WRONG
-from deltarule.losses import get_loss, loss_names
+from deltarule.equations.activations import Activation, activation_names, get_activation
+from deltarule.equations.losses import get_loss, loss_names
+from deltarule.explain.gradients.found import KINK, RIGHT, UNRESOLVED, WRONG
+from deltarule.network.derivative_check import plausible_targets
 
 STEP, ATOL, RTOL = 1e-6, 1e-5, 1e-3  # of the usual check
 FAR = 300.0  # net inputs further from 0 are left out: exp and softmax have no digits left there

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.people import Person, claims_of, code_with, random_problem
-from deltarule.explain.implementation import Probes, check_implementation
-from deltarule.explain.judge import in_order, judge
-from deltarule.explain.mistakes import CATALOGUE, variants
-from deltarule.explain.search import explain
-from deltarule.explain.step import Claims, Step
+from deltarule.explain.check.implementation import Probes, check_implementation
+from deltarule.explain.check.judge import in_order, judge
+from deltarule.explain.check.mistakes.catalogue import CATALOGUE, variants
+from deltarule.explain.check.search import explain
+from deltarule.explain.check.step import Claims, Step
 
 # Rules that change no gradient: code that returns gradients cannot get them wrong.
 _NOT_IN_GRADIENTS = {"loss", "update", "new_weights", "new_biases", "weights_after"}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 import deltarule as dr
-from deltarule.explain.approx import Approx
-from deltarule.explain.mistakes import variants
-from deltarule.explain.step import QUANTITIES, Claims, Problem, Step, Told, Variant
+from deltarule.explain.check.approx import Approx
+from deltarule.explain.check.mistakes.catalogue import variants
+from deltarule.explain.check.step import QUANTITIES, Claims, Problem, Step, Told, Variant
 
 HIDDEN = (
     *("sigmoid", "tanh", "relu", "identity", "leaky_relu", "elu", "selu", "gelu", "silu"),

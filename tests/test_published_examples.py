@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltarule.gradients import Gradients, backward, forward
-from deltarule.network import Network
-from oracles import example
+from deltarule.network.gradients import Gradients, backward, forward
+from deltarule.network.network import Network
+from support.oracles import example
 
 
 def built(case: dict[str, Any]) -> tuple[Network, Any, Any]:

@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import rosen, rosen_der
 
 import deltarule as dr
-from deltarule.activations import get_activation
+from deltarule.equations.activations import get_activation
 from deltarule.testing import assert_backprop, assert_gradients
 
 pytest_plugins = ["pytester"]

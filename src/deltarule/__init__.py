@@ -5,12 +5,23 @@ Every public name is here; what needs slow imports is loaded when it is first us
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from deltarule.activations import Activation
-from deltarule.callbacks import Callback, EarlyStopping, Progress
-from deltarule.checkpoint import Checkpoint
+from deltarule._version import __version__ as __version__
+from deltarule.doors import loaded_when_used
+from deltarule.engines.threads import get_num_threads, set_num_threads
+from deltarule.equations.activations import Activation
+from deltarule.equations.losses import Loss
+from deltarule.equations.optimizers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
+from deltarule.equations.schedules import (
+    Adaptive,
+    Cosine,
+    InvScaling,
+    OneCycle,
+    Schedule,
+    Step,
+    Warmup,
+)
 from deltarule.errors import (
     DataError,
     DeltaruleError,
@@ -21,7 +32,7 @@ from deltarule.errors import (
     OutputError,
     SpecError,
 )
-from deltarule.gradients import (
+from deltarule.network.gradients import (
     ForwardPass,
     Gradients,
     PerSampleGradients,
@@ -29,35 +40,31 @@ from deltarule.gradients import (
     forward,
     per_sample_gradients,
 )
-from deltarule.history import History
-from deltarule.losses import Loss
-from deltarule.network import Network, fold_biases, unfold_biases
-from deltarule.optimizers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
-from deltarule.saving import load, save
-from deltarule.schedules import Adaptive, Cosine, InvScaling, OneCycle, Schedule, Step, Warmup
-from deltarule.threads import get_num_threads, set_num_threads
-from deltarule.training import train
+from deltarule.network.network import Network, fold_biases, unfold_biases
+from deltarule.network.saving import load, save
+from deltarule.training.callbacks import Callback, EarlyStopping, Progress
+from deltarule.training.checkpoint import Checkpoint
+from deltarule.training.history import History
+from deltarule.training.plan import train
 
 if TYPE_CHECKING:
     from deltarule import testing
     from deltarule.estimators import MLPClassifier, MLPRegressor
     from deltarule.exchange.sklearn import from_sklearn
     from deltarule.exchange.torch import from_torch
-    from deltarule.explain.derivation import Derivation, derive
+    from deltarule.explain.check.implementation import check_implementation
+    from deltarule.explain.check.mistakes.mistake import Mistake
+    from deltarule.explain.check.report import Report
+    from deltarule.explain.check.worksheet import check_worksheet
+    from deltarule.explain.counts.report import count_products
+    from deltarule.explain.derive.report import Derivation, derive
     from deltarule.explain.descent import descent_check
-    from deltarule.explain.diagnostics import diagnose
-    from deltarule.explain.gradcheck import check_gradients, check_objective
-    from deltarule.explain.implementation import check_implementation
-    from deltarule.explain.mistake import Mistake
+    from deltarule.explain.diagnose.report import diagnose
+    from deltarule.explain.gradients.check import check_gradients, check_objective
     from deltarule.explain.notation_table import notation_table
-    from deltarule.explain.product_counts import count_products
-    from deltarule.explain.report import Report
-    from deltarule.explain.trace import trace
-    from deltarule.explain.worksheet import check_worksheet
-    from deltarule.table_model import TableModel
+    from deltarule.explain.trace.report import trace
+    from deltarule.tabular.model import TableModel
     from deltarule.tuning import learning_curve, tune
-
-__version__ = "0.1.0"
 
 __all__ = [
     "LBFGS",
@@ -127,20 +134,20 @@ __all__ = [
 
 
 _LAZY = {  # where a name that needs slow imports is defined
-    "Derivation": "deltarule.explain.derivation",
+    "Derivation": "deltarule.explain.derive.report",
     "MLPClassifier": "deltarule.estimators",
     "MLPRegressor": "deltarule.estimators",
-    "Mistake": "deltarule.explain.mistake",
-    "Report": "deltarule.explain.report",
+    "Mistake": "deltarule.explain.check.mistakes.mistake",
+    "Report": "deltarule.explain.check.report",
     "TableModel": "deltarule.table_model",
-    "check_gradients": "deltarule.explain.gradcheck",
-    "check_implementation": "deltarule.explain.implementation",
-    "check_objective": "deltarule.explain.gradcheck",
-    "check_worksheet": "deltarule.explain.worksheet",
-    "derive": "deltarule.explain.derivation",
-    "count_products": "deltarule.explain.product_counts",
+    "check_gradients": "deltarule.explain.gradients.check",
+    "check_implementation": "deltarule.explain.check.implementation",
+    "check_objective": "deltarule.explain.gradients.check",
+    "check_worksheet": "deltarule.explain.check.worksheet",
+    "derive": "deltarule.explain.derive.report",
+    "count_products": "deltarule.explain.counts.report",
     "descent_check": "deltarule.explain.descent",
-    "diagnose": "deltarule.explain.diagnostics",
+    "diagnose": "deltarule.explain.diagnose.report",
     "from_sklearn": "deltarule.exchange.sklearn",
     "from_torch": "deltarule.exchange.torch",
     "learning_curve": "deltarule.tuning",
@@ -150,13 +157,8 @@ _LAZY = {  # where a name that needs slow imports is defined
     "tune": "deltarule.tuning",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
-    module = import_module(_LAZY[name])
-    return module if module.__name__ == f"deltarule.{name}" else getattr(module, name)
+__getattr__ = loaded_when_used(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return [*__all__, "__version__"]

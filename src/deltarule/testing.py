@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from deltarule.explain.gradcheck import check_gradients, check_objective
-from deltarule.explain.gradcheck_report import GradientCheck
-from deltarule.explain.implementation import check_implementation
-from deltarule.explain.report import Report
-from deltarule.network import Network
+from deltarule.explain.check.implementation import check_implementation
+from deltarule.explain.check.report import Report
+from deltarule.explain.gradients.check import check_gradients, check_objective
+from deltarule.explain.gradients.report import GradientCheck
+from deltarule.network.network import Network
 
 
 def assert_gradients(target: Any, *args: Any, **options: Any) -> GradientCheck:

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from deltarule import _core
 from deltarule.engines import Run, Steps, get_engine
 from deltarule.engines.reference import ReferenceEngine
+from deltarule.equations.optimizers import LBFGS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from deltarule.errors import SpecError
-from deltarule.network import Network
-from deltarule.optimizers import LBFGS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from oracles import admissible_pairs, hidden_names, own_sigmoid, targets
+from deltarule.network.network import Network
+from support.oracles import admissible_pairs, hidden_names, own_sigmoid, targets
 
 native = pytest.importorskip("deltarule.engines.native")
 NATIVE, REFERENCE = native.NativeEngine(), ReferenceEngine()

@@ -21,8 +21,8 @@ import pytest
 
 import deltarule as dr
 from deltarule.engines import Run
-from deltarule.network import Network
-from deltarule.optimizers import SGD
+from deltarule.equations.optimizers import SGD
+from deltarule.network.network import Network
 
 native = pytest.importorskip("deltarule.engines.native")
 ENGINE = native.NativeEngine()

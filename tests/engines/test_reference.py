@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from deltarule import dropout
 from deltarule.engines import Run, Steps, engine_names, get_engine
 from deltarule.engines.reference import ReferenceEngine, layer_norms, loss_of_scores
+from deltarule.equations import dropout
+from deltarule.equations.losses import loss_names
+from deltarule.equations.optimizers import SGD, Adam, Optimizer
 from deltarule.errors import SpecError
-from deltarule.gradients import backward, forward
-from deltarule.losses import loss_names
-from deltarule.network import Network
-from deltarule.optimizers import SGD, Adam, Optimizer
-from oracles import targets
+from deltarule.network.gradients import backward, forward
+from deltarule.network.network import Network
+from support.oracles import targets
 
 ENGINE = ReferenceEngine()
 N = 10

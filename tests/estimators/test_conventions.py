@@ -20,18 +20,6 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
-from estimator_cases import (
-    CLASSIFICATION,
-    DATA,
-    FEATURES,
-    REGRESSION,
-    RELEASE,
-    WEIGHT,
-    own,
-    pair,
-    quiet,
-    theta,
-)
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -47,6 +35,18 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import deltarule as dr
+from support.estimator_cases import (
+    CLASSIFICATION,
+    DATA,
+    FEATURES,
+    REGRESSION,
+    RELEASE,
+    WEIGHT,
+    own,
+    pair,
+    quiet,
+    theta,
+)
 
 KINDS = [dr.MLPClassifier, dr.MLPRegressor]
 NAMES = [f"column {j}" for j in range(FEATURES)]

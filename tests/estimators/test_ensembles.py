@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from estimator_cases import CLASSIFICATION, DATA, REGRESSION, N, own, quiet, theta
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import deltarule as dr
+from support.estimator_cases import CLASSIFICATION, DATA, REGRESSION, N, own, quiet, theta
 
 TASKS = [*CLASSIFICATION, *REGRESSION]
 QUICK: dict[str, Any] = {"hidden_layer_sizes": (6,), "max_iter": 6, "random_state": 0}

@@ -11,12 +11,12 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from estimator_cases import DATA, FEATURES, RELEASE, WEIGHT, N, pair, quiet
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 import deltarule as dr
+from support.estimator_cases import DATA, FEATURES, RELEASE, WEIGHT, N, pair, quiet
 
 X, Y_CLASS = DATA["multiclass"]
 Y_REAL = DATA["regression"][1]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, own, quiet, theta
 
 import deltarule as dr
+from support.estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, own, quiet, theta
 
 TASKS = [*CLASSIFICATION, *REGRESSION]
 SMOOTH: dict[str, Any] = {"hidden_layer_sizes": (6, 4), "activation": "tanh", "random_state": 0}

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, own, quiet, theta
 from sklearn.utils.class_weight import compute_sample_weight
 
 import deltarule as dr
-from deltarule.activations import activation_names
-from deltarule.losses import loss_names
+from deltarule.equations.activations import activation_names
+from deltarule.equations.losses import loss_names
+from support.estimator_cases import CLASSIFICATION, DATA, REGRESSION, WEIGHT, N, own, quiet, theta
 
 TASKS = [*CLASSIFICATION, *REGRESSION]
 HIDDEN = {"hidden_layer_sizes": (6,), "random_state": 0, "shuffle": False}

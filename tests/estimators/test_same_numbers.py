@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from estimator_cases import (
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge
+
+from support.estimator_cases import (
     CLASSIFICATION,
     DATA,
     FEATURES,
@@ -26,10 +31,6 @@ from estimator_cases import (
     quiet,
     theta,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Ridge
 
 pytestmark = pytest.mark.skipif(
     RELEASE < (1, 7), reason="scikit-learn 1.6 has no sample weights and no Poisson loss"

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from estimator_cases import DATA, WEIGHT, own, quiet, theta
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
@@ -15,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import deltarule as dr
+from support.estimator_cases import DATA, WEIGHT, own, quiet, theta
 
 callback = pytest.importorskip("sklearn.callback", reason="this scikit-learn has no callbacks")
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from estimator_cases import DATA, FEATURES, WEIGHT, N, quiet, theta
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
 import deltarule as dr
+from support.estimator_cases import DATA, FEATURES, WEIGHT, N, quiet, theta
 
 X = DATA["multiclass"][0]
 COLORS = np.array(["blue", "green", "red"], dtype=object)[np.arange(N) % 3]

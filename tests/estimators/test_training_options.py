@@ -12,7 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from estimator_cases import (
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error, r2_score
+
+import deltarule as dr
+from support.estimator_cases import (
     CLASSIFICATION,
     DATA,
     FEATURES,
@@ -23,10 +27,6 @@ from estimator_cases import (
     quiet,
     theta,
 )
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error, r2_score
-
-import deltarule as dr
 
 TASKS = [*CLASSIFICATION, *REGRESSION]
 QUICK: dict[str, Any] = {"hidden_layer_sizes": (6,), "max_iter": 6, "random_state": 0}

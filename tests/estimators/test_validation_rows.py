@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from estimator_cases import quiet
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -12,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deltarule import MLPClassifier
+from support.estimator_cases import quiet
 
 
 def test_validation_rows_go_through_the_steps_of_a_pipeline() -> None:

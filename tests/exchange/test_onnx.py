@@ -13,17 +13,17 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx_oracle import assert_close, evaluate, run
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 import deltarule as dr
-import deltarule.exchange.onnx_graph
-from deltarule.activations import get_activation
-from deltarule.cli import app
-from deltarule.exchange.onnx import signature, to_onnx
-from oracles import hidden_names, own_sigmoid
+import deltarule.exchange.onnx.graph
+from deltarule.cli.main import app
+from deltarule.equations.activations import get_activation
+from deltarule.exchange.onnx.model import signature, to_onnx
+from support.onnx_oracle import assert_close, evaluate, run
+from support.oracles import hidden_names, own_sigmoid
 
 DTYPES = ("float32", "float64")
 HIDDEN = [*hidden_names(), "leaky_relu(0.2)", "leaky_relu(-0.5)", "leaky_relu(3)", "elu(0.3)"]
@@ -218,7 +218,7 @@ def test_parameters_that_are_no_numbers(value: float, dtype: str | None) -> None
 
 
 def test_more_than_the_format_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deltarule.exchange.onnx_graph, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(deltarule.exchange.onnx.graph, "_MOST_BYTES", 1000)
     dr.Network([10, 11], dtype="float32").to_onnx()
     with pytest.raises(dr.SpecError, match="an ONNX file holds less than 2"):
         dr.Network([10, 30]).to_onnx()

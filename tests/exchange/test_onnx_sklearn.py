@@ -12,7 +12,6 @@ import onnx
 import pandas as pd
 import pytest
 import skl2onnx
-from onnx_oracle import assert_close, evaluate, run, runtime
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
@@ -23,8 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import deltarule as dr
-from deltarule.exchange.onnx import register_skl2onnx, signature, to_onnx
-from oracles import own_sigmoid
+from deltarule.exchange.onnx.model import register_skl2onnx, signature, to_onnx
+from support.onnx_oracle import assert_close, evaluate, run, runtime
+from support.oracles import own_sigmoid
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -14,15 +14,15 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx_oracle import assert_close, evaluate, run
 from typer.testing import CliRunner
 
 import deltarule as dr
-from deltarule.cli import app
-from deltarule.exchange.onnx import signature, table_inputs, to_onnx
-from deltarule.table_model import TableModel, train_table
+from deltarule.cli.main import app
+from deltarule.exchange.onnx.model import signature, table_inputs, to_onnx
 from deltarule.tabular import NumberColumn, TableEncoder, TargetColumn, read_table
+from deltarule.tabular.model import TableModel, train_table
 from deltarule.tabular.values import MISSING
+from support.onnx_oracle import assert_close, evaluate, run
 
 N = 600
 KINDS = {

@@ -11,10 +11,10 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
-from sklearn_models import KINDS, data, ours_fitted, quietly, sklearn_fitted
 
 from deltarule.estimators import MLPClassifier, MLPRegressor
 from deltarule.exchange.sklearn import from_sklearn, to_sklearn
+from support.sklearn_models import KINDS, data, ours_fitted, quietly, sklearn_fitted
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-11}
 SOLVERS: dict[str, dict[str, Any]] = {

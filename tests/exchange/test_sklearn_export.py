@@ -16,13 +16,13 @@ from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn_models import data, ours_fitted, quietly, sklearn_fitted
 
 import deltarule as dr
 from deltarule.estimators import MLPClassifier, MLPRegressor
 from deltarule.exchange import sklearn as exchange
 from deltarule.exchange.sklearn import _has_poisson, from_sklearn, to_sklearn
-from oracles import own_sigmoid
+from support.oracles import own_sigmoid
+from support.sklearn_models import data, ours_fitted, quietly, sklearn_fitted
 
 CLOSE = {"rtol": 1e-10, "atol": 1e-13}
 

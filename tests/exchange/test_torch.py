@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import deltarule as dr
-from deltarule.activations import get_activation
-from deltarule.losses import get_loss, loss_names
-from oracles import admissible_pairs, hidden_names, targets
+from deltarule.equations.activations import get_activation
+from deltarule.equations.losses import get_loss, loss_names
+from support.oracles import admissible_pairs, hidden_names, targets
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import deltarule as dr
-from oracles import own_sigmoid
+from support.oracles import own_sigmoid
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support import oracles
 import pytest
 import scipy.sparse
 
 import deltarule as dr
-import oracles
 from deltarule.explain.descent import DescentCheck, DescentStep
 
 

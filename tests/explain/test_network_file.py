@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.network_file import read_network
-from oracles import example
+from deltarule.explain.case import read_network
+from support.oracles import example
 
 SMALL = {
     "network": {"sizes": [2, 2, 1], "activations": ["tanh", "sigmoid"], "loss": "log_loss"},

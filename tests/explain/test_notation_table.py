@@ -21,7 +21,7 @@ import pytest
 from typer.testing import CliRunner
 
 import deltarule as dr
-from deltarule.cli import app
+from deltarule.cli.main import app
 from deltarule.explain.notation_table import COLUMNS
 
 SIZES = (3, 4, 5, 2)

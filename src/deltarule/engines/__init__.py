@@ -5,7 +5,7 @@ from __future__ import annotations
 from deltarule.engines.base import Engine, Run, Steps
 from deltarule.engines.reference import ReferenceEngine
 from deltarule.errors import SpecError, unknown_name
-from deltarule.network import Network
+from deltarule.network.network import Network
 
 __all__ = ["Engine", "Run", "Steps", "engine_names", "get_engine"]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.optimizers import Optimizer, State
-from deltarule.params import Array
+from deltarule.equations.optimizers import Optimizer, State
+from deltarule.equations.params import Array
 
 if TYPE_CHECKING:
-    from deltarule.network import Network
+    from deltarule.network.network import Network
 
 
 @dataclass

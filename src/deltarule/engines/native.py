@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import _core, network
+import deltarule._core as _core
 from deltarule.engines.base import Run, Steps
+from deltarule.equations.optimizers import Optimizer
+from deltarule.equations.params import Array
 from deltarule.errors import SpecError
-from deltarule.network import Network
-from deltarule.optimizers import Optimizer
-from deltarule.params import Array
+from deltarule.network import network
+from deltarule.network.network import Network
 
 # In the order of the enums of native/spec.hpp.
 _ACTIVATIONS = [

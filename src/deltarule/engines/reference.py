@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import backprop, dropout
-from deltarule.activations import Activation
-from deltarule.backprop import Layer
-from deltarule.data import shares
 from deltarule.engines.base import Run, Steps
-from deltarule.losses import Loss
-from deltarule.network import Network
-from deltarule.params import Array
+from deltarule.equations import backprop, dropout
+from deltarule.equations.activations import Activation
+from deltarule.equations.backprop import Layer
+from deltarule.equations.losses import Loss
+from deltarule.equations.params import Array
+from deltarule.network.data import shares
+from deltarule.network.network import Network
 
 
 def _gradient(

@@ -14,13 +14,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from deltarule.equations.params import Array
 from deltarule.estimators import ensemble, fitting, inspection
 from deltarule.estimators.context import CallbackSupportMixin, fit_context
 from deltarule.estimators.inputs import checked
 from deltarule.estimators.parameters import CONSTRAINTS, has_epochs
 from deltarule.estimators.validation import one_validation
-from deltarule.network import Network
-from deltarule.params import Array
+from deltarule.network.network import Network
 
 
 def goes_through_epochs(est: Any) -> bool:
@@ -274,7 +274,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
 
         See `deltarule.exchange.onnx.to_onnx` for inputs, outputs and errors.
         """
-        from deltarule.exchange.onnx import to_onnx  # exchange stands above the estimators
+        from deltarule.exchange.onnx.model import to_onnx  # exchange stands above the estimators
 
         return to_onnx(self, path, dtype=dtype)
 

@@ -16,13 +16,13 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from deltarule.equations.losses import Loss
+from deltarule.equations.params import Array
 from deltarule.estimators.base import BaseMLP, goes_through_epochs
 from deltarule.estimators.context import fit_context
 from deltarule.estimators.inputs import checked_both
 from deltarule.estimators.parameters import CONSTRAINTS
 from deltarule.estimators.targets import ClassTargets, all_classes_told
-from deltarule.losses import Loss
-from deltarule.params import Array
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-learn is untyped

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 # Private to scikit-learn; it validates parameters and, from 1.9 on, tears callbacks down.
 from sklearn.base import _fit_context
 
-from deltarule.callbacks import Callback, Progress
+from deltarule.training.callbacks import Callback, Progress
 
 __all__ = ["CallbackSupportMixin", "Epochs", "epochs_for", "fit_context"]
 

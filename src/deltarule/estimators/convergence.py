@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from deltarule.callbacks import Callback, Progress
-from deltarule.optimizers import Optimizer, State
-from deltarule.params import Array
-from deltarule.schedules import Factors, Schedule, Span
+from deltarule.equations.optimizers import Optimizer, State
+from deltarule.equations.params import Array
+from deltarule.equations.schedules import Factors, Schedule, Span
+from deltarule.training.callbacks import Callback, Progress
 
 _SMALLEST_RATE = 1e-6
 

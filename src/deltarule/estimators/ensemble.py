@@ -11,11 +11,11 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 
-from deltarule.blas import one_blas_thread
+from deltarule.engines.threads import get_num_threads
 from deltarule.estimators.context import tell_networks, told
 from deltarule.estimators.parameters import has_epochs
-from deltarule.interrupt import stop_on_ctrl_c
-from deltarule.threads import get_num_threads
+from deltarule.training.blas import one_blas_thread
+from deltarule.training.interrupt import stop_on_ctrl_c
 
 # Fitted attributes that a fit may be without: X had no names, the solver no epochs.
 _NOT_ALWAYS = (

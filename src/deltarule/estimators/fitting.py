@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from deltarule.data import check_inputs, check_targets
 from deltarule.engines import Run, get_engine
+from deltarule.equations.initializers import get_initializer
+from deltarule.equations.optimizers import LBFGS, SGD
+from deltarule.equations.schedules import Schedule
 from deltarule.errors import DivergenceError, NonFiniteParametersError
 from deltarule.estimators import parameters
 from deltarule.estimators.context import epochs_for, told
 from deltarule.estimators.convergence import Convergence, Descent, Rates, score_name
 from deltarule.estimators.inputs import checked_weight
 from deltarule.estimators.validation import Score, held_out
-from deltarule.history import History
-from deltarule.initializers import get_initializer
-from deltarule.loop import Loop
-from deltarule.network import Network
-from deltarule.optimizers import LBFGS, SGD
-from deltarule.schedules import Schedule
-from deltarule.training import dropout_rates, require_plain_lbfgs
+from deltarule.network.data import check_inputs, check_targets
+from deltarule.network.network import Network
+from deltarule.training.history import History
+from deltarule.training.loop import Loop
+from deltarule.training.plan import dropout_rates, require_plain_lbfgs
 
 _SKLEARN_ACTIVATIONS = {"identity", "sigmoid", "tanh", "relu"}
 

@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from deltarule import backprop
-from deltarule.data import is_sparse
+from deltarule.equations import backprop
+from deltarule.equations.params import Array
 from deltarule.estimators.inputs import checked
-from deltarule.gradients import backward
-from deltarule.gradients import per_sample_gradients as of_each_sample
-from deltarule.network import Network
-from deltarule.params import Array
+from deltarule.network.data import is_sparse
+from deltarule.network.gradients import backward
+from deltarule.network.gradients import per_sample_gradients as of_each_sample
+from deltarule.network.network import Network
 
 
 def input_gradients(est: Any, X: Any, y: Any, output: int | None) -> Array:

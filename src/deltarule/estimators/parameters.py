@@ -12,12 +12,12 @@ import numpy as np
 # Private to scikit-learn, but what its own parameter checks and messages are made of.
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from deltarule.activations import Activation, get_activation
-from deltarule.callbacks import Callback, as_callbacks
+from deltarule.equations.activations import Activation, get_activation
+from deltarule.equations.losses import Loss
+from deltarule.equations.optimizers import LBFGS, SGD, Adam, Optimizer, get_optimizer
+from deltarule.equations.schedules import SCHEDULES, Schedule, get_schedule
 from deltarule.errors import SpecError
-from deltarule.losses import Loss
-from deltarule.optimizers import LBFGS, SGD, Adam, Optimizer, get_optimizer
-from deltarule.schedules import SCHEDULES, Schedule, get_schedule
+from deltarule.training.callbacks import Callback, as_callbacks
 
 _FRACTION = Interval(Real, 0, 1, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")

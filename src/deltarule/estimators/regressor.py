@@ -10,12 +10,12 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 
-from deltarule.data import check_targets
+from deltarule.equations.losses import Loss, get_loss
+from deltarule.equations.params import Array
 from deltarule.estimators.base import BaseMLP
 from deltarule.estimators.inputs import checked_both
-from deltarule.losses import Loss, get_loss
-from deltarule.metrics import metrics
-from deltarule.params import Array
+from deltarule.network.data import check_targets
+from deltarule.training.metrics import metrics
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-learn is untyped

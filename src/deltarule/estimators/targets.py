@@ -17,9 +17,9 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
-from deltarule.activations import Activation, get_activation
-from deltarule.losses import Loss, get_loss
-from deltarule.params import Array
+from deltarule.equations.activations import Activation, get_activation
+from deltarule.equations.losses import Loss, get_loss
+from deltarule.equations.params import Array
 
 
 class ClassTargets:

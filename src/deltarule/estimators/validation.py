@@ -12,9 +12,9 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from deltarule.data import check_sample_weight
 from deltarule.estimators.inputs import checked_both
-from deltarule.network import Network
+from deltarule.network.data import check_sample_weight
+from deltarule.network.network import Network
 
 Score = Callable[[], float]
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.activations import get_activation
+from deltarule.equations.activations import get_activation
+from deltarule.equations.optimizers import LBFGS, SGD, Adam, Optimizer
+from deltarule.equations.params import Array
+from deltarule.equations.schedules import Schedule
 from deltarule.errors import SpecError
-from deltarule.history import History
-from deltarule.network import Network
-from deltarule.optimizers import LBFGS, SGD, Adam, Optimizer
-from deltarule.params import Array
-from deltarule.schedules import Schedule
+from deltarule.network.network import Network
+from deltarule.training.history import History
 
 _HIDDEN = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 _OUTPUTS_OF_CLASSES = {"sigmoid": "logistic", "softmax": "softmax"}

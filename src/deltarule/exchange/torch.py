@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.activations import Activation, get_activation, number
+from deltarule.equations.activations import Activation, get_activation, number
+from deltarule.equations.losses import Loss, get_loss
 from deltarule.errors import DeltaruleError, SpecError
-from deltarule.losses import Loss, get_loss
-from deltarule.network import Network
+from deltarule.network.network import Network
 
 
 @dataclass(frozen=True)

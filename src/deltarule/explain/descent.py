@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from deltarule import backprop
-from deltarule.data import check_inputs, check_sample_weight, check_targets, shares
+from deltarule.document.figures import new_figure, save_figure
+from deltarule.equations import backprop
+from deltarule.equations.params import Array
 from deltarule.errors import SpecError
-from deltarule.figures import new_figure, save_figure
-from deltarule.network import Network
-from deltarule.params import Array
+from deltarule.network.data import check_inputs, check_sample_weight, check_targets, shares
+from deltarule.network.network import Network
 
 _RATES = tuple(float(f"1e{k}") for k in range(-7, 3))
 _EPS = float(np.finfo(np.float64).eps)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from deltarule import options
 from deltarule.errors import SpecError
-from deltarule.explain import typeset
-from deltarule.explain.notation import Symbols
-from deltarule.explain.report import page
+from deltarule.explain.check.report import page
+from deltarule.formula import typeset
+from deltarule.formula.notation import Symbols
 
 #: The columns: who writes so.
 COLUMNS = {

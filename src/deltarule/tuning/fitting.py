@@ -15,14 +15,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from deltarule import options
-from deltarule.callbacks import Callback, EarlyStopping, Progress
+from deltarule.equations.params import Array
 from deltarule.errors import DivergenceError
-from deltarule.history import History
-from deltarule.network import Network
-from deltarule.params import Array
-from deltarule.table_model import TableModel, enough_patience
+from deltarule.network.network import Network
 from deltarule.tabular import TableEncoder, TargetColumn
-from deltarule.training import train
+from deltarule.tabular.model import TableModel, enough_patience
+from deltarule.training.callbacks import Callback, EarlyStopping, Progress
+from deltarule.training.history import History
+from deltarule.training.plan import train
 from deltarule.tuning.scoring import Scorer
 from deltarule.tuning.space import DEFAULTS, Choice, Parameters, Space, complete, train_options
 

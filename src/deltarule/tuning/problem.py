@@ -15,10 +15,10 @@ import polars as pl
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from deltarule import options
-from deltarule.callbacks import Callback
 from deltarule.errors import DataError, DivergenceError, SpecError
-from deltarule.table_model import TableModel, enough_epochs
 from deltarule.tabular import TargetColumn, read_table, split_rows
+from deltarule.tabular.model import TableModel, enough_epochs
+from deltarule.training.callbacks import Callback
 from deltarule.tuning.fitting import Cut, Fit, Fold, Rows, score_rows
 from deltarule.tuning.scoring import Scorer
 from deltarule.tuning.space import DEFAULTS, Parameters

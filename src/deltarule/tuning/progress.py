@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from deltarule.callbacks import Callback, Progress
+from deltarule.training.callbacks import Callback, Progress
 from deltarule.tuning.study import Trial
 
 

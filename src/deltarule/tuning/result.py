@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.figures import new_figure, save_figure
-from deltarule.table_model import TableModel
+from deltarule.document.figures import new_figure, save_figure
 from deltarule.tabular import Split
+from deltarule.tabular.model import TableModel
 from deltarule.tuning.importance import Importance, measure
 from deltarule.tuning.study import Trial
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import deltarule
 from deltarule import options
 from deltarule.errors import DeltaruleError, DivergenceError, SpecError
-from deltarule.table_model import TableModel
+from deltarule.tabular.model import TableModel
 from deltarule.tuning.fitting import Cut, Deadline, require_trainable
 from deltarule.tuning.problem import Problem, TaskName
 from deltarule.tuning.progress import TuningProgress

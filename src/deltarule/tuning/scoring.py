@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import UndefinedMetricWarning
 
+from deltarule.equations.params import Array
 from deltarule.errors import SpecError, unknown_name
-from deltarule.network import Network
-from deltarule.params import Array
+from deltarule.network.network import Network
 from deltarule.tabular import TargetColumn
 
 

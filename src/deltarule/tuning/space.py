@@ -17,8 +17,8 @@ import numpy as np
 from scipy.stats import loguniform
 from sklearn.model_selection import ParameterSampler
 
+from deltarule.equations.optimizers import Optimizer, get_optimizer
 from deltarule.errors import SpecError, unknown_name
-from deltarule.optimizers import Optimizer, get_optimizer
 
 Parameters = dict[str, Any]
 

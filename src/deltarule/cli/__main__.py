@@ -1,0 +1,5 @@
+"""`python -m deltarule.cli`."""
+
+from deltarule.cli import app
+
+app()

@@ -1,0 +1,169 @@
+"""`deltarule check FILE...`: someone's worked numbers; `check gradients`: those of a network."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from deltarule.cli.app import Json, app, require_apart
+from deltarule.cli.output import complain, err, fail, printing, reported, show_json
+from deltarule.errors import DeltaruleError
+from deltarule.files import write_atomically
+
+_DEFAULT = "worksheets"
+
+
+class _FilesOrCommand(TyperGroup):
+    """A group whose first argument may be a file: then it is `check worksheets FILE...`.
+
+    A file that is called as a command is reached by `./gradients`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, *self.get_help_option_names(ctx)):
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+class Which(StrEnum):
+    """Whose gradients."""
+
+    all = "all"
+    reference = "reference"
+    native = "native"
+
+
+check = typer.Typer(cls=_FilesOrCommand, no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(check, name="check")
+
+
+@check.callback(
+    subcommand_metavar="FILE... | gradients NETWORK",
+    epilog="Examples:\n\n"
+    "  [bold]deltarule check worksheet.json[/bold]\n\n"
+    "  [bold]deltarule check homework/*.yaml --json > report.json[/bold]\n\n"
+    "  [bold]deltarule check gradients network.json[/bold]",
+)
+def main() -> None:
+    """Check worked numbers (FILE...), or the gradients of a network.
+
+    Exit code 1 if anything is wrong. A file called gradients is ./gradients here.
+    """
+
+
+@check.command(
+    _DEFAULT,
+    epilog="Example: [bold]deltarule check worksheet.json[/bold], where worksheets goes without "
+    "saying.",
+)
+def worksheets(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            help="Worksheets (.json, .toml, .yaml), or yehoshua, mazur, gashler.",
+        ),
+    ],
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report of one file as a page there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check worked numbers: the first wrong one, and the mistake that explains it.
+
+    Of several files those that cannot be read are told on stderr; the others are checked.
+    """
+    from deltarule.explain.check.worksheet import check_worksheet
+
+    if html is not None:
+        if len(files) > 1:
+            fail("--html writes the report of one file")
+        require_apart({"--html": html}, {"the worksheet": files[0]})
+    told: list[dict[str, Any]] = []
+    texts: list[str] = []
+    for file in files:
+        try:
+            report = check_worksheet(file)
+        except (DeltaruleError, OSError) as error:
+            if len(files) == 1:
+                fail(str(error))
+            complain(str(error))
+            told.append({"file": file, "ok": False, "error": str(error)})
+            continue
+        told.append({"file": file} | report.to_dict())
+        texts.append(f"{file}\n{report.to_text()}" if len(files) > 1 else report.to_text())
+        if html is not None:
+            with reported():
+                write_atomically(html, report.to_html().encode())
+    ok = all(one["ok"] for one in told)
+    if as_json:
+        show_json({"ok": ok, "files": told})
+    else:
+        with printing():
+            print("\n\n".join(texts))
+    if html is not None:
+        err.print(f"page in {html}", soft_wrap=True)
+    if not ok:
+        raise typer.Exit(1)
+
+
+@check.command(
+    epilog="Examples:\n\n"
+    "  [bold]deltarule check gradients network.json[/bold]\n\n"
+    "  [bold]deltarule check gradients model.safetensors --samples 20 --html report.html[/bold]"
+)
+def gradients(
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="A network file (.json, .toml, .yaml), a model, or yehoshua, mazur, gashler."
+        ),
+    ],
+    samples: Annotated[
+        int, typer.Option(help="Samples drawn at random, where the file has no inputs.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(help="Of samples, targets and directions.")] = 0,
+    engine: Annotated[Which, typer.Option(help="Whose gradients.")] = Which.all,
+    full: Annotated[
+        bool, typer.Option("--full", help="Number by number also in a large network.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a network's gradients with slopes measured from values of its loss alone.
+
+    Every weight, bias and input is moved, after a few random directions. Exit code 1 if any
+    is wrong.
+    """
+    with reported():
+        from deltarule.explain.case import read_network
+        from deltarule.explain.gradients.check import check_gradients
+
+        if html is not None:
+            require_apart({"--html": html}, {"the network": network})
+        file = read_network(network)
+        report = check_gradients(
+            file.net,
+            file.X,
+            file.Y,
+            edges=file.edges,
+            engine=engine.value,
+            full=full or None,
+            samples=samples,
+            rng=seed,
+        )
+        if html is not None:
+            write_atomically(html, report.to_html().encode())
+    if as_json:
+        show_json(report.to_dict())
+    else:
+        with printing():
+            print(report.to_text())
+    if html is not None:
+        err.print(f"page in {html}", soft_wrap=True)
+    if not report.ok:
+        raise typer.Exit(1)

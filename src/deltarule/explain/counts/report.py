@@ -1,0 +1,369 @@
+"""What the keeping of error terms saves: products of a gradient without it and with it (A7, D7).
+
+Without it the chain rule is a sum over all paths from a weight to the outputs, and their number
+grows exponentially with the depth; with it every error term is computed once, and the cost grows
+linearly. The formulas are exact, and `ProductCounts.verify` counts the products one by one.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from deltarule import options
+from deltarule.document.figures import new_figure, save_figure
+from deltarule.equations.spec import checked_sizes
+from deltarule.errors import SpecError
+
+if TYPE_CHECKING:
+    from deltarule.explain.counts.counted import Counted
+
+_MOST_DIGITS = 4000  # more than that Python does not write out as a number
+_MOST_LAYERS = 1000
+
+
+class Products(NamedTuple):
+    """Products (multiplications) that each way to a gradient needs.
+
+    Attributes
+    ----------
+    paths : int
+        Every path from the weight to an output multiplied out by itself.
+    nested : int
+        The chain rule written out, as in document D's step 19: each inner sum is worked out again
+        for every term of the sum around it.
+    restarted : int
+        Layer by layer, but from the output again for every layer (document B's expanded form).
+    cached : int
+        Every error term once, and kept (document D's steps 20 to 24, the delta rule).
+    """
+
+    paths: int
+    nested: int
+    restarted: int
+    cached: int
+
+
+class Formula(NamedTuple):
+    """A number of products as a formula: plain text, and LaTeX without dollar signs."""
+
+    text: str
+    latex: str
+
+
+WAYS = {
+    "paths": "every path multiplied out by itself",
+    "nested": "the chain rule written out",
+    "restarted": "layer by layer, anew for each layer",
+    "cached": "error terms kept",
+}
+
+
+@dataclass(frozen=True)
+class ProductCounts:
+    """What `count_products` gives.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        n_0, ..., n_L.
+    all_weights : Products
+        For the gradient of every weight.
+    first_weight : Products
+        For the gradient of one weight of layer 1.
+    forward : int
+        Of the forward pass, for comparison.
+    number_of_paths : int
+        From one weight of layer 1 to the outputs.
+    """
+
+    sizes: tuple[int, ...]
+    all_weights: Products
+    first_weight: Products
+    forward: int
+    number_of_paths: int
+
+    @property
+    def layers(self) -> int:
+        """L, the number of layers of weights."""
+        return len(self.sizes) - 1
+
+    @property
+    def width(self) -> int | None:
+        """n if every layer, inputs included, has n units; else None."""
+        return self.sizes[0] if len(set(self.sizes)) == 1 else None
+
+    def formulas(self) -> dict[str, dict[str, Formula]]:
+        """For "all_weights" and "first_weight", the formula of each way.
+
+        In L and n if all layers have n units, else in sums over the layers with N_l = n_l ... n_L,
+        N_(L+1) = 1.
+        """
+        return _uniform(self.layers, self.width) if self.width else _by_layer(self.layers)
+
+    def by_depth(self) -> list[ProductCounts]:
+        """The counts of the last 1, 2, ..., L layers as networks of their own."""
+        return [_counts(self.sizes[-d - 1 :]) for d in range(1, self.layers + 1)]
+
+    def verify(self, rng: Any = 0) -> Counted:
+        """Count the products one by one on a random network, and compare the gradients too.
+
+        Raises SpecError where that would be more than 3 million products.
+        """
+        from deltarule.explain.counts.counted import count  # not needed by the formulas
+
+        return count(self, rng)
+
+    def to_text(self) -> str:
+        """Counts, formulas and growth with the depth."""
+        shape = "-".join(map(str, self.sizes))
+        if len(self.sizes) > 12:
+            shape = f"{self.sizes[0]}-...-{self.sizes[-1]}"
+        head = f"Products of the gradient, {self.layers} layers ({shape}), no biases"
+        rows: list[tuple[str, ...]] = [("", "all weights", "one weight of layer 1")]
+        for way, name in WAYS.items():
+            rows.append((name, *(written(getattr(one, way)) for one in self._both())))
+        saved = self.all_weights.nested / Decimal(self.all_weights.cached)
+        paths = "path leads" if self.number_of_paths == 1 else "paths lead"
+        meaning = (
+            f"{written(self.number_of_paths)} {paths} from a weight of layer 1 to the outputs. "
+            f"Keeping the error terms divides the products of the written-out chain rule by "
+            f"{saved:.4g}. The forward pass has {written(self.forward)} products; the gradient "
+            f"with error terms kept has {self.all_weights.cached / self.forward:.2f} times as many."
+        )
+        lines = [head, "", *_aligned(rows), "", *textwrap.wrap(meaning, 80), ""]
+        for what, formulas in self.formulas().items():
+            lines.append(f"{what.replace('_', ' ')}:")
+            lines += _aligned([(f"  {way}", formula.text) for way, formula in formulas.items()], 2)
+        if self.width is None:
+            lines.append("  N_l = n_l*n_(l+1)*...*n_L, N_(L+1) = 1")
+        return "\n".join([*lines, "", *_aligned(self._growth())])
+
+    def _both(self) -> tuple[Products, Products]:
+        return self.all_weights, self.first_weight
+
+    def _growth(self) -> list[tuple[str, ...]]:
+        """Rows of text: what all weights of the last so many layers cost."""
+        rows: list[tuple[str, ...]] = [("depth", "written out", "error terms kept", "ratio")]
+        for depth in sorted({*range(1, min(self.layers, 10) + 1), self.layers}):
+            one = _counts(self.sizes[-depth - 1 :])
+            nested, cached = one.all_weights.nested, one.all_weights.cached
+            ratio = f"{nested / Decimal(cached):.4g}"
+            rows.append((str(depth), written(nested), written(cached), ratio))
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it; the counts are exact, whole numbers of any length."""
+        return {
+            "sizes": list(self.sizes),
+            "all_weights": self.all_weights._asdict(),
+            "first_weight": self.first_weight._asdict(),
+            "forward": self.forward,
+            "number_of_paths": self.number_of_paths,
+            "formulas": {
+                what: {way: formula._asdict() for way, formula in formulas.items()}
+                for what, formulas in self.formulas().items()
+            },
+        }
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """Products for all weights over the depth, each way a line, on a logarithmic scale.
+
+        Returns the matplotlib Figure; with `path` it is also written there (PNG, SVG or PDF by its
+        ending). Needs the extra "plot": without it, DeltaruleError. OutputError if the file cannot
+        be written.
+        """
+        figure, axis = new_figure("ProductCounts.plot")
+        counts = self.by_depth()
+        depth = [one.layers for one in counts]
+        for way, name in WAYS.items():
+            # as powers of ten: the numbers themselves may be beyond the largest float
+            powers = [_log10(getattr(one.all_weights, way)) for one in counts]
+            axis.plot(depth, powers, marker="o" if len(depth) <= 30 else "", ms=4, label=name)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.yaxis.get_major_locator().set_params(integer=True)
+        axis.yaxis.set_major_formatter(lambda power, _: f"$10^{{{power:g}}}$")
+        axis.set_xlabel("layers" if self.width else "layers, counted from the output")
+        axis.set_ylabel("products for all weights")
+        axis.legend()
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def count_products(layers: int | Sequence[int], width: int | None = None) -> ProductCounts:
+    """How many products the gradient needs, with error terms kept and without (SPEC A7, D7).
+
+    Counted are the products of numbers in the formulas, for one sample and a network without
+    biases (a bias needs no product of its own once error terms are kept). Slopes and outputs are
+    given; sums and signs cost nothing. An error term e_lj multiplies its sum by its slope once.
+
+    Parameters
+    ----------
+    layers : int, or sequence of int
+        L, with `width`; or the sizes n_0, n_1, ..., n_L of a network.
+    width : int, optional
+        n, the units of every layer, inputs and outputs included.
+
+    Raises
+    ------
+    SpecError
+        For sizes that are no network, a width beside sizes or no width beside L, more than
+        1000 layers, and where a number would have more than 4000 digits.
+    """
+    if isinstance(layers, int | np.integer):
+        if width is None:
+            raise SpecError(
+                f"count_products({layers}) needs a width too: count_products({layers}, 10), "
+                "or the sizes of all layers: count_products([3, 4, 2])"
+            )
+        options.count(None, layers=layers, width=width)
+        sizes = (int(width),) * (min(int(layers), _MOST_LAYERS + 1) + 1)
+    elif width is not None:
+        raise SpecError("with the sizes of all layers there is no width to give")
+    else:
+        sizes = tuple(checked_sizes(layers))
+    if len(sizes) - 1 > _MOST_LAYERS:
+        raise SpecError(f"products are counted for {_MOST_LAYERS:,} layers at most")
+    digits = sum(math.log10(size) for size in sizes) + 2 * math.log10(len(sizes)) + 2
+    if digits > _MOST_DIGITS:
+        raise SpecError(
+            f"the numbers of products would have about {digits:,.0f} digits; "
+            f"use fewer or narrower layers ({_MOST_DIGITS} digits at most)"
+        )
+    return _counts(sizes)
+
+
+def _counts(n: tuple[int, ...]) -> ProductCounts:
+    L = len(n) - 1
+    paths = nested = restarted = cached = 0
+    products_down, sums_down = 1, 0  # N_(m+1), and N_(m+1) + ... + N_L
+    to_layer = 0  # sum over l = m..L of n_l (n_(l-1) + 1)
+    first = Products(0, 0, 0, 0)
+    for m in range(L, 0, -1):
+        weights = n[m] * n[m - 1]
+        to_layer += n[m] * (n[m - 1] + 1)
+        first = first._replace(
+            paths=2 * (L - m + 1) * products_down, nested=2 * sums_down + 2 * products_down
+        )
+        paths += weights * first.paths
+        nested += weights * first.nested
+        restarted += to_layer
+        cached += n[m] * (n[m - 1] + 1) + (n[m] * n[m + 1] if m < L else 0)
+        if m > 1:
+            products_down *= n[m]
+            sums_down += products_down
+    # of the error terms of layer 1 only one is needed, so nothing is worked out twice
+    one = 2 if L == 1 else sum(n[2:]) + sum(a * b for a, b in pairwise(n[2:]))
+    if L > 1:
+        one += n[2] + 2
+    return ProductCounts(
+        n,
+        Products(paths, nested, restarted, cached),
+        first._replace(restarted=one, cached=one),
+        sum(a * b for a, b in pairwise(n)),
+        products_down,
+    )
+
+
+def _uniform(L: int, n: int) -> dict[str, dict[str, Formula]]:
+    """Formulas where every layer has n units."""
+    one = Formula("2", "2")
+    if L > 1:
+        one = Formula("2*n + 2 + (L - 2)*n*(n + 1)", r"2 n + 2 + (L - 2) n (n + 1)")
+    paths = Formula(
+        "2*n^2*(L*n^(L + 1) - (L + 1)*n^L + 1)/(n - 1)^2",
+        r"\frac{2 n^{2} (L n^{L + 1} - (L + 1) n^{L} + 1)}{(n - 1)^{2}}",
+    )
+    nested = Formula(
+        "2*n^2*((2*n - 1)*(n^L - 1) - L*n*(n - 1))/(n - 1)^2",
+        r"\frac{2 n^{2} ((2 n - 1) (n^{L} - 1) - L n (n - 1))}{(n - 1)^{2}}",
+    )
+    nested_one = Formula(
+        "2*(n^L - n)/(n - 1) + 2*n^(L - 1)", r"\frac{2 (n^{L} - n)}{n - 1} + 2 n^{L - 1}"
+    )
+    if n == 1:  # the sums of geometric series are sums of ones
+        paths = nested = Formula("L*(L + 1)", "L (L + 1)")
+        nested_one = Formula("2*L", "2 L")
+    return {
+        "all_weights": {
+            "paths": paths,
+            "nested": nested,
+            "restarted": Formula("n*(n + 1)*L*(L + 1)/2", r"\frac{n (n + 1) L (L + 1)}{2}"),
+            "cached": Formula("L*n + (2*L - 1)*n^2", "L n + (2 L - 1) n^{2}"),
+        },
+        "first_weight": {
+            "paths": Formula("2*L*n^(L - 1)", "2 L n^{L - 1}"),
+            "nested": nested_one,
+            "restarted": one,
+            "cached": one,
+        },
+    }
+
+
+def _by_layer(L: int) -> dict[str, dict[str, Formula]]:
+    """Formulas for layers of different sizes."""
+    one = Formula("2", "2")
+    if L > 1:
+        one = Formula(
+            "n_2 + 2 + sum_(l=2..L)[n_l] + sum_(l=2..L-1)[n_l*n_(l+1)]",
+            r"n_2 + 2 + \sum_{l=2}^{L} n_l + \sum_{l=2}^{L-1} n_l n_{l+1}",
+        )
+    return {
+        "all_weights": {
+            "paths": Formula(
+                "2*sum_(m=1..L)[(L - m + 1)*n_(m-1)*N_m]",
+                r"2 \sum_{m=1}^{L} (L - m + 1) n_{m-1} N_m",
+            ),
+            "nested": Formula(
+                "2*sum_(m=1..L)[n_(m-1)*n_m*(N_(m+1) + sum_(l=m+1..L)[N_l])]",
+                r"2 \sum_{m=1}^{L} n_{m-1} n_m \left( N_{m+1} + \sum_{l=m+1}^{L} N_l \right)",
+            ),
+            "restarted": Formula(
+                "sum_(l=1..L)[l*n_l*(n_(l-1) + 1)]", r"\sum_{l=1}^{L} l\, n_l (n_{l-1} + 1)"
+            ),
+            "cached": Formula(
+                "sum_(l=1..L)[n_l*(n_(l-1) + 1)] + sum_(l=1..L-1)[n_l*n_(l+1)]",
+                r"\sum_{l=1}^{L} n_l (n_{l-1} + 1) + \sum_{l=1}^{L-1} n_l n_{l+1}",
+            ),
+        },
+        "first_weight": {
+            "paths": Formula("2*L*N_2", "2 L N_2"),
+            "nested": Formula("2*N_2 + 2*sum_(l=2..L)[N_l]", r"2 N_2 + 2 \sum_{l=2}^{L} N_l"),
+            "restarted": one,
+            "cached": one,
+        },
+    }
+
+
+def written(number: int) -> str:
+    """A whole number with all its digits, or four of them with a power of ten."""
+    return f"{number:,}" if number < 10**15 else f"{Decimal(number):.3e}"
+
+
+def _log10(number: int) -> float:
+    """The logarithm of a whole number >= 1 of any length."""
+    return math.log10(number)
+
+
+def _aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Rows of text as columns, the first `left` of them aligned to the left."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(w) if i < left else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

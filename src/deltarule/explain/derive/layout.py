@@ -1,0 +1,358 @@
+"""A derivation as text, LaTeX, a page or Markdown; one by itself or two side by side."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from deltarule.explain.derive.evaluate import plain_value
+from deltarule.explain.derive.steps import TIED, Step, Task
+from deltarule.formula.expression import Expression
+from deltarule.formula.fold import COLUMN, aligned, folded, unbroken, width
+from deltarule.formula.latex import Latex
+from deltarule.formula.mathml import BREAK, MathML
+from deltarule.formula.writer import Text
+
+if TYPE_CHECKING:
+    from deltarule.explain.derive.report import Derivation
+
+#: Rows of an `aligned`, in which no page can break.
+_PAGE = 14
+#: In em: a longer formula does not stand well in half a page.
+_LONG = 56.0
+
+#: Of a derivation itself; a notebook shows it in a page of its own colours.
+_STYLE = """
+.derivation ol { list-style: none; margin: 0; padding: 0; } .derivation li { margin: 0 0 1.1em; }
+.derivation .number { opacity: .65; display: inline-block; min-width: 2em; }
+.derivation .rule { font-weight: 600; } .derivation .why { opacity: .85; }
+.derivation .formula { overflow-x: auto; overflow-y: hidden; padding: .3em 0 .1em 3.4em;
+  text-indent: -1.4em; line-height: 1.9; }
+.derivation math { font-size: 1.1em; text-indent: 0; } .derivation .formula math { margin: .2em 0; }
+.derivation table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+.derivation td, .derivation th { vertical-align: top; padding: .4em .8em; text-align: left;
+  border-top: 1px solid #8886; }
+@media (max-width: 48em) { .derivation .formula { padding-left: 2.4em; }
+  .derivation table, .derivation tbody, .derivation tr, .derivation td, .derivation th {
+    display: block; }
+  .derivation td + td, .derivation th + th { border-top: none; } }
+"""
+_PAGE_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em;
+  color: #1b1b1b; background: #fff; } h1 { font-size: 1.6em; }
+@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616; } }
+"""
+
+
+def heading(task: Task) -> tuple[str | Expression, ...]:
+    """What is derived, with its symbols as expressions."""
+    n = f"{task.L} layer{'s' * (task.L != 1)}"
+    return (task.wanted, f" of a network of {n}, {task.notation.name} notation")
+
+
+def _title(task: Task) -> str:
+    return Text(task.notation, task.set_apart).sentence(heading(task)).replace(TIED, " ")
+
+
+# -- text -------------------------------------------------------------------------------------
+
+
+def text(derivation: Derivation, width: int) -> str:
+    """Unicode in lines of at most `width`, where the formulas let them break."""
+    task = derivation.task
+    lines = [*textwrap.wrap(_title(task), width), ""]
+    for step in derivation.steps:
+        lines += step_lines(step, width, derivation.values.get(step.number))
+    return "\n".join(lines) + "\n"
+
+
+def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
+    """One step."""
+    writer = Text(step.task.notation, step.task.set_apart)
+    said = (
+        f"{step.number:3d}. {step.rule[0].upper()}{step.rule[1:]}. {writer.sentence(step.reason)}"
+    )
+    lines = textwrap.wrap(said, width, subsequent_indent=" " * 5, break_on_hyphens=False)
+    lines = [line.replace(TIED, " ") for line in lines]
+    for name in step.names:
+        first = f"     {writer.plain(name.symbol)} = "
+        end = f" = {writer.number(plain_value(name.expression))}" if step.numeric else ""
+        lines += writer.wrapped(name.expression, width, first, " " * 9, end)
+    sign = "" if step.number == 1 else "= "
+    lines += writer.wrapped(step.expression, width, "     " + sign, " " * 9)
+    return lines if value is None else [*lines, f"     = {value + 0.0:.6g}"]
+
+
+# -- LaTeX and Markdown -----------------------------------------------------------------------
+
+
+def _latex_lines(step: Step, value: float | None) -> list[str]:
+    writer = Latex(step.task.notation, step.task.set_apart, breaks=True)
+    lines = [f"{writer.write(one.symbol)} = {writer.write(one.expression)}" for one in step.names]
+    if step.numeric:
+        ends = [writer.number(plain_value(one.expression)) for one in step.names]
+        lines = [f"{line} = {end}" for line, end in zip(lines, ends, strict=True)]
+    left = f"{writer.write(step.equal_to)} = " if step.number == 1 else "= "
+    lines.append(left + writer.write(step.expression))
+    return lines if value is None else [*lines, f"= {writer.number(value)}"]
+
+
+def latex(derivation: Derivation, standalone: bool) -> str:
+    """An enumeration whose formulas break between factors; a document if `standalone`."""
+    task = derivation.task
+    writer = Latex(task.notation, task.set_apart)
+    lines = [r"\begin{enumerate}"]
+    for step in derivation.steps:
+        why = writer.sentence(step.reason)
+        lines.append(rf"\item \textbf{{{step.rule[0].upper()}{step.rule[1:]}.}} {why}")
+        for line in _latex_lines(step, derivation.values.get(step.number)):
+            lines.append(rf"\\ $\displaystyle {line}$")
+    lines = [r"{\raggedright\sloppy", *lines, r"\end{enumerate}}"]
+    return _document(lines, writer.sentence(heading(task))) if standalone else _ended(lines)
+
+
+def _document(lines: Sequence[str], title: str) -> str:
+    return _ended(
+        [
+            r"\documentclass[11pt,a4paper]{article}",
+            r"\usepackage{amsmath}",
+            r"\setlength{\textwidth}{16cm}\setlength{\oddsidemargin}{0cm}",
+            r"\raggedright\sloppy\setlength{\lineskip}{4pt}\setlength{\lineskiplimit}{3pt}",
+            r"\begin{document}",
+            rf"\noindent {title}",
+            *lines,
+            r"\end{document}",
+        ]
+    )
+
+
+def _ended(lines: Sequence[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def display(derivation: Derivation) -> str:
+    """Aligned formulas, for a notebook, each short enough for a page."""
+    writer = Latex(derivation.task.notation, derivation.task.set_apart)
+    left = writer.write(derivation.steps[0].equal_to)
+    formulas: list[list[str]] = []
+    for step in derivation.steps:
+        lines = _latex_lines(step, derivation.values.get(step.number))
+        for line in lines[: len(step.names)]:
+            first, *more = folded(line)
+            formulas.append([rf"& \quad \text{{where }} {first}", *more])
+        for line in lines[len(step.names) :]:
+            first, *more = folded(line.partition("= ")[2], COLUMN - width(left))
+            formulas.append([f"&= {first}", *more])
+    pages = _in_pages(formulas)
+    for number, page in enumerate(pages):  # in all of them the same room on the left
+        page[0][0] = (rf"\phantom{{{left}}} " if number else f"{left} ") + page[0][0]
+    return "\n\n".join(f"$${aligned(rows)}$$" for rows in pages)
+
+
+def _in_pages(formulas: list[list[str]]) -> list[list[list[str]]]:
+    """The formulas in groups of at most _PAGE rows; one that has more itself is taken apart."""
+    groups: list[list[list[str]]] = []
+    room = 0
+    for formula in formulas:
+        for start in range(0, len(formula), _PAGE):
+            rows = formula[start : start + _PAGE]
+            if start:
+                rows[0] = rf"& \quad {rows[0]}"
+            if len(rows) > room:
+                groups.append([])
+                room = _PAGE
+            groups[-1].append(rows)
+            room -= len(rows)
+    return groups
+
+
+def markdown(derivation: Derivation) -> str:
+    """A list whose formulas are display mathematics between double dollars."""
+    task = derivation.task
+    writer = Latex(task.notation, task.set_apart)
+    lines = [f"**{writer.sentence(heading(task))}**", ""]
+    for step in derivation.steps:
+        why = "".join(
+            _markdown(one) if isinstance(one, str) else f"${writer.write(one)}$"
+            for one in step.reason
+        )
+        lines += [f"{step.number}. **{step.rule[0].upper()}{step.rule[1:]}.** {why}", ""]
+        for line in _latex_lines(step, derivation.values.get(step.number)):
+            lines += [f"    $${_markdown_display(line)}$$", ""]
+    return "\n".join(lines)
+
+
+def _markdown_display(line: str) -> str:
+    first, *more = folded(line)
+    return aligned([[f"& {first}", *more]]).replace("\n", " ") if more else first
+
+
+def _markdown(plain: str) -> str:
+    return "".join(f"\\{one}" if one in "\\`*_{}[]<>#|$" else one for one in plain)
+
+
+# -- pages ------------------------------------------------------------------------------------
+
+
+def _mathml_lines(step: Step, value: float | None) -> str:
+    writer = MathML(step.task.notation, step.task.set_apart)
+    equal = "<mo>=</mo>"
+    lines = [
+        f"{writer.write(one.symbol)}{equal}{writer.write(one.expression)}" for one in step.names
+    ]
+    if step.numeric:
+        ends = [writer.number(plain_value(one.expression)) for one in step.names]
+        lines = [f"{line}{equal}{end}" for line, end in zip(lines, ends, strict=True)]
+    left = f"{writer.write(step.equal_to)}{BREAK}" if step.number == 1 else ""
+    lines.append(f"{left}{equal}{writer.write(step.expression)}")
+    if value is not None:
+        lines.append(f"{equal}{writer.number(value)}")
+    return "".join(f'<div class="formula">{writer.formula(line)}</div>' for line in lines)
+
+
+def _html_step(step: Step, value: float | None) -> str:
+    why = MathML(step.task.notation, step.task.set_apart).sentence(step.reason)
+    rule = f"{step.rule[0].upper()}{step.rule[1:]}."
+    return (
+        f'<span class="number">{step.number}</span> <span class="rule">{rule}</span> '
+        f'<span class="why">{why}</span>{_mathml_lines(step, value)}'
+    )
+
+
+def fragment(derivation: Derivation) -> str:
+    """The steps as a list with its style, for a notebook or a page."""
+    items = "".join(
+        f"<li>{_html_step(step, derivation.values.get(step.number))}</li>\n"
+        for step in derivation.steps
+    )
+    return _styled(f"<ol>\n{items}</ol>")
+
+
+def _styled(content: str) -> str:
+    return f'<div class="derivation">\n<style>{_STYLE}</style>\n{content}\n</div>'
+
+
+def page(derivation: Derivation) -> str:
+    """A whole page; it loads nothing."""
+    task = derivation.task
+    title = MathML(task.notation, task.set_apart).sentence(heading(task))
+    return _page(_title(task), title, fragment(derivation))
+
+
+def _page(plain: str, title: str, content: str) -> str:
+    return (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(plain)}</title>\n<style>{_PAGE_STYLE}</style></head>\n"
+        f"<body>\n<h1>{title}</h1>\n{content}\n</body>\n</html>\n"
+    )
+
+
+# -- side by side -----------------------------------------------------------------------------
+
+Pair = tuple[Step | None, Step | None]
+
+
+def paired(first: Derivation, second: Derivation) -> list[Pair]:
+    """Steps that say the same side by side: by phase, and in it by their order."""
+    phases = list(dict.fromkeys(step.phase for one in (first, second) for step in one.steps))
+    phases.sort(key=_order)
+    pairs: list[Pair] = []
+    for phase in phases:
+        left, right = ([s for s in one.steps if s.phase == phase] for one in (first, second))
+        pairs.extend(zip_longest(left, right))
+    return pairs
+
+
+def _order(phase: str) -> tuple[int, int]:
+    name, _, layer = phase.partition(" ")
+    return ("given", "derive", "cache", "result", "numbers").index(name), -int(layer or 0)
+
+
+def text_beside(first: Derivation, second: Derivation, width: int) -> str:
+    """Two columns, or one under the other where a line is too narrow for two."""
+    half = (width - 3) // 2
+    columns = (first, second)
+    titles = [_title(one.task) for one in columns]
+    rows = [[textwrap.wrap(title, half) for title in titles], [["-" * half]] * 2]
+    for pair in paired(first, second):
+        rows.append([_column(step, one, half) for step, one in zip(pair, columns, strict=True)])
+    lines = [
+        f"{left:<{half}} | {right}".rstrip()
+        for row in rows
+        for left, right in zip_longest(*row, fillvalue="")
+    ]
+    return _ended(lines)
+
+
+def _column(step: Step | None, of: Derivation, width: int) -> list[str]:
+    return [] if step is None else step_lines(step, width, of.values.get(step.number))
+
+
+def fragment_beside(first: Derivation, second: Derivation) -> str:
+    """A table of two columns with its style, for a notebook or a page."""
+    columns = (first, second)
+    titles = [
+        MathML(one.task.notation, one.task.set_apart).sentence(heading(one.task)) for one in columns
+    ]
+    rows = ["".join(f"<th>{title}</th>" for title in titles)]
+    for pair in paired(first, second):
+        cells = [
+            "" if step is None else _html_step(step, one.values.get(step.number))
+            for step, one in zip(pair, columns, strict=True)
+        ]
+        rows.append("".join(f"<td>{cell}</td>" for cell in cells))
+    return _styled("<table>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>")
+
+
+def page_beside(first: Derivation, second: Derivation) -> str:
+    """A page with a table of two columns."""
+    plain = f"{first.task.notation.name} and {second.task.notation.name} notation"
+    return _page(plain, f"One derivation in {plain}", fragment_beside(first, second))
+
+
+def latex_beside(first: Derivation, second: Derivation, standalone: bool) -> str:
+    """Each pair of steps in two columns, long ones below each other; a document if `standalone`."""
+    lines: list[str] = []
+    for pair in paired(first, second):
+        cells = [
+            "" if step is None else _latex_cell(step, one.values.get(step.number))
+            for step, one in zip(pair, (first, second), strict=True)
+        ]
+        if any(width(line) > _LONG for cell in cells for line in cell.splitlines()[1:]):
+            lines += [
+                rf"{{\par\noindent\raggedright {cell}\par\medskip}}" for cell in cells if cell
+            ]
+            continue
+        box = r"\begin{minipage}[t]{0.48\textwidth}\raggedright "
+        minipages = [f"{box}{cell}\\end{{minipage}}" for cell in cells]
+        lines += [r"\par\noindent " + "\\hfill\n".join(minipages) + r"\par\medskip"]
+    names = f"{first.task.notation.name} and {second.task.notation.name}"
+    return _document(lines, f"One derivation in {names} notation") if standalone else _ended(lines)
+
+
+def _latex_cell(step: Step, value: float | None) -> str:
+    why = Latex(step.task.notation, step.task.set_apart).sentence(step.reason)
+    lines = [rf"{step.number}. \textbf{{{step.rule[0].upper()}{step.rule[1:]}.}} {why}"]
+    lines += [rf"\\ $\displaystyle {line}$" for line in _latex_lines(step, value)]
+    return "\n".join(lines)
+
+
+def markdown_beside(first: Derivation, second: Derivation) -> str:
+    """A table of two columns."""
+    names = [one.task.notation.name for one in (first, second)]
+    lines = [f"| {names[0]} | {names[1]} |", "|---|---|"]
+    for pair in paired(first, second):
+        cells = []
+        for step, one in zip(pair, (first, second), strict=True):
+            if step is None:
+                cells.append("")
+                continue
+            shown = _latex_lines(step, one.values.get(step.number))
+            formulas = " ".join(f"${unbroken(line)}$" for line in shown).replace("|", r"\vert ")
+            cells.append(f"{step.number}. **{step.rule}** {formulas}")
+        lines.append(f"| {cells[0]} | {cells[1]} |")
+    return _ended(lines)

@@ -1,0 +1,361 @@
+"""The chain rule, step by step, for any weight, bias, input or activation of any network.
+
+Document D's derivation, for one weight of one network, made for all (SPEC A3, B4, D2 to D5, X4); in
+any of four notations, with every step checked as a number (`Derivation.verify`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from deltarule import options
+from deltarule.errors import DataError, SpecError, unknown_name
+from deltarule.explain.derive import layout as pages
+from deltarule.explain.derive.evaluate import Definition, Point, evaluate
+from deltarule.explain.derive.matrix import matrix_steps
+from deltarule.explain.derive.scalar import scalar_steps
+from deltarule.explain.derive.steps import Step, Task, make_task
+from deltarule.explain.derive.verify import Numbers, Verification, set_absent, verify, wanted
+from deltarule.formula import expression as ex
+from deltarule.formula.expression import (
+    Derivative,
+    Expression,
+    Number,
+    Symbol,
+    terms_left_out,
+    terms_when_written_out,
+    written_out,
+)
+from deltarule.formula.notation import Notation, get_notation
+from deltarule.network.data import check_inputs, check_targets
+from deltarule.network.network import Network
+
+#: In which a derivation can be written.
+DERIVED = ("index", "delta", "row", "column")
+_MOST_TERMS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """What `derive` gives: `print` it, or see `to_text`, `to_latex`, `to_html`, `to_markdown`.
+
+    Attributes
+    ----------
+    task : Task
+        What is derived.
+    steps : list of Step
+        Each with its rule, its expression, why, and what it is equal to.
+    point : Point or None
+        The network and the sample, where numbers were given.
+    value : float or None
+        The derivative sought at that sample, if there is one.
+    values : dict
+        By the number of a step, what is shown that it comes to: for the last one.
+    """
+
+    task: Task
+    steps: list[Step]
+    point: Point | None = field(default=None, repr=False)
+    value: float | None = None
+    values: dict[int, float] = field(default_factory=dict, repr=False)
+
+    def verify(self, rng: Any = 0, trials: int = 20) -> Verification:
+        """Check every step as a number on random networks (SPEC X4).
+
+        What still stands as a derivative is evaluated with forward-mode dual numbers, never by
+        back-propagation. Each step must agree with the one before and with `dr.backward` to 1e-10,
+        relatively; each term that a step names, with the engine's delta.
+
+        Parameters
+        ----------
+        rng : None, int or Generator, default 0
+        trials : int, default 20
+            Random networks with random samples.
+
+        Returns
+        -------
+        Verification
+            `ok`, and the worst error of each step.
+
+        Raises
+        ------
+        SpecError
+            For a rng or a number of trials that is none.
+        """
+        return verify(self.steps, rng, trials, self.point)
+
+    def with_step(self, step: Step) -> Derivation:
+        """The same derivation with one step put in place of that of its number."""
+        steps = [step if one.number == step.number else one for one in self.steps]
+        return replace(self, steps=steps)
+
+    def beside(self, other: Derivation | str) -> Beside:
+        """This derivation and another side by side, or the same one in the notation named.
+
+        Raises SpecError for an unknown notation.
+        """
+        if isinstance(other, str):
+            task = replace(self.task, notation=_derivable(other))
+            other = _derived(task, self.point)
+        return Beside(self, other)
+
+    def to_text(self, width: int | None = None) -> str:
+        """Plain Unicode in lines of at most `width` (the terminal's, or 100)."""
+        return pages.text(self, _checked_width(width))
+
+    def to_latex(self, standalone: bool = False) -> str:
+        """An enumeration for a LaTeX document, or a whole document (it needs only amsmath)."""
+        return pages.latex(self, standalone)
+
+    def to_html(self) -> str:
+        """A page with MathML; it needs no scripts, fonts or network."""
+        return pages.page(self)
+
+    def to_markdown(self) -> str:
+        """Markdown with formulas between dollars."""
+        return pages.markdown(self)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_latex_(self) -> str:
+        return pages.display(self)
+
+    def _repr_html_(self) -> str:
+        return pages.fragment(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Two derivations side by side, steps that say the same next to each other."""
+
+    first: Derivation
+    second: Derivation
+
+    def to_text(self, width: int | None = None) -> str:
+        """Two columns of plain Unicode in lines of at most `width` (the terminal's, or 100)."""
+        return pages.text_beside(self.first, self.second, _checked_width(width, least=60))
+
+    def to_latex(self, standalone: bool = False) -> str:
+        """Two columns for a LaTeX document, or a whole document."""
+        return pages.latex_beside(self.first, self.second, standalone)
+
+    def to_html(self) -> str:
+        """A page with a table of two columns."""
+        return pages.page_beside(self.first, self.second)
+
+    def to_markdown(self) -> str:
+        """A table of two columns."""
+        return pages.markdown_beside(self.first, self.second)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return pages.fragment_beside(self.first, self.second)
+
+
+def derive(
+    layers: int | None = None,
+    *,
+    weight: Any = None,
+    bias: Any = None,
+    input: Any = None,
+    activation: Any = None,
+    notation: str = "index",
+    net: Network | None = None,
+    loss: Any = None,
+    biases: bool | None = None,
+    cached: bool = False,
+    x: Any = None,
+    y: Any = None,
+    edges: Any = None,
+) -> Derivation:
+    """Derive the gradient with respect to one weight, bias, input or activation, step by step.
+
+    Layers are counted from 1 (0 is the inputs) and units from 1 in every notation's arguments,
+    whatever numbers the notation itself shows.
+
+    Parameters
+    ----------
+    layers : int, 1 to 100
+        Layers of the network, without the inputs; or give `net`.
+    weight : (layer, node, node before)
+        Such as (1, 7, 3): document D's w_173, into node 7 of layer 1 from input 3.
+    bias, activation : (layer, node)
+    input : int
+        Which input.
+    notation : {"index", "delta", "row", "column"}, default "index"
+        Document D's, C's, B's or A's. The first two derive in single units, the others in whole
+        layers. `Derivation.beside` shows two of them.
+    net : Network, optional
+        One that exists, in place of `layers`: its loss, biases and output activation hold, its
+        sums are written out at the end if they are small.
+    loss : str or Loss, default "squared_error"
+        With `layers`. A loss whose canonical output activation is not the identity is taken with
+        it, fused (SPEC C10); else the output activation is left open.
+    biases : bool, default: only if one is sought
+        With `layers`: whether layers have biases.
+    cached : bool, default False
+        Go on and name the terms that other gradients need too (SPEC D4, B5).
+    x : (n_0,), y : (n_L,), optional
+        One sample for `net`: its numbers are put in.
+    edges : list of L bool arrays (n_{l-1}, n_l), optional
+        Which edges `net` has. The weights of the others are 0, and where sums are written out,
+        their terms are left out.
+
+    Returns
+    -------
+    Derivation
+
+    Raises
+    ------
+    SpecError
+        For a layer, unit or edge that does not exist, an unknown notation, more than one thing to
+        derive or none.
+    DataError
+        For an x or y that the network cannot take.
+    """
+    wanted = {"weight": weight, "bias": bias, "input": input, "activation": activation}
+    task = make_task(_derivable(notation), layers, net, loss, biases, cached, wanted, edges)
+    return _derived(task, _sample(task, x, y))
+
+
+def _derivable(name: str) -> Notation:
+    if name not in DERIVED:
+        raise unknown_name("notation", name, DERIVED)
+    return get_notation(name)
+
+
+def _derived(task: Task, point: Point | None) -> Derivation:
+    steps = matrix_steps(task) if task.whole else scalar_steps(task)
+    if task.net is None:
+        return Derivation(task, steps)
+    if not task.whole:
+        steps = _with_sums_written_out(task, steps, point)
+    if point is None:
+        return Derivation(task, steps)
+    numbers = Numbers(task, point.net, point.a[0], point.y)
+    for step in steps[:-1]:
+        numbers.define(step)
+    value = numbers.of(steps[-1])
+    if value.size > 1 or steps[-1].equal_to != Derivative(ex.Total(), task.target):
+        steps = [*steps, _the_one_sought(steps[-1])]
+    sought = float(wanted(value, task)[0])
+    return Derivation(task, steps, numbers.point, sought, {steps[-1].number: sought})
+
+
+def _the_one_sought(last: Step) -> Step:
+    """Of the gradient by a whole layer the one element, so that its number can be shown."""
+    one = Derivative(ex.Total(), last.task.target)
+    reason = ("Of all these the one element sought, with the numbers of the sample.",)
+    step = replace(last, number=last.number + 1, rule="simplify", expression=one, reason=reason)
+    return replace(step, equal_to=one, names=(), phase="result")
+
+
+def _sample(task: Task, x: Any, y: Any) -> Point | None:
+    net = task.net
+    if x is None and y is None:
+        return None
+    if net is None:
+        raise SpecError("x and y are numbers for a network that exists: give net= too")
+    if x is None or y is None:
+        raise SpecError("give both x and y: the numbers of a gradient need a sample and its target")
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim > 2 or (x.ndim == 2 and len(x) != 1):
+        raise DataError(f"x: one sample is derived at a time, got shape {x.shape}")
+    label = y.size == 1 and net.sizes[-1] > 1
+    X = check_inputs(np.atleast_2d(x), net.sizes[0], net.dtype)
+    Y = y.reshape(1) if label else np.atleast_2d(y)
+    Y = check_targets(net.loss, Y, 1, net.sizes[-1], net.dtype)
+    own = Network(  # in float64, its biases not folded into the weights
+        net.sizes, net.activations, net.loss, list(net.bias), check_derivatives=False
+    )
+    own.theta = net.theta
+    set_absent(own, task)
+    return Point(own, np.asarray(X)[0], Y[0])
+
+
+def _with_sums_written_out(task: Task, steps: list[Step], point: Point | None) -> list[Step]:
+    """The last step again with its sums as terms, and with the numbers of a sample."""
+    assert task.net is not None
+    last, sizes = steps[-1], task.net.sizes
+    expression = last.expression
+    terms = terms_when_written_out(expression, sizes)
+    if terms > _MOST_TERMS:
+        return steps
+    done = list(steps)
+    if terms:
+        why = _of_terms(expression, terms, terms_left_out(expression, sizes, task.absent))
+        expression = written_out(expression, sizes, task.absent)
+        step = replace(last, rule="expand a term", expression=expression, reason=(why,))
+        done.append(replace(step, number=len(done) + 1, names=(), phase="numbers"))
+    if point is not None:
+        known = [name for step in steps for name in step.names]
+        there = Point(point.net, point.a[0], point.y, known)
+        units = [one for name in known for one in _units(name, task)]
+        numbered = [Definition(one.symbol, with_numbers(one.expression, there)) for one in units]
+        reason = ("With the numbers of the sample put in.",)
+        step = replace(last, rule="simplify", expression=with_numbers(expression, there))
+        step = replace(step, number=len(done) + 1, reason=reason, names=tuple(numbered))
+        done.append(replace(step, phase="numbers", numeric=True))
+    return done
+
+
+def _of_terms(expression: Expression, terms: int, left_out: int) -> str:
+    if terms == 1:
+        return "The sum is over one unit only."
+    nested = any(
+        isinstance(inner, ex.Sum)
+        for outer in expression.walk()
+        if isinstance(outer, ex.Sum)
+        for inner in outer.body.walk()
+    )
+    said = (
+        f"Written out, the sums have {terms} terms: one for each path through their units"
+        if nested
+        else f"Written out, the sum has {terms} terms: one for each unit that it is over"
+    )
+    lacking = "; {} over an edge that is not there {} left out"
+    if left_out:
+        said += lacking.format(left_out, "is" if left_out == 1 else "are")
+    return f"{said}."
+
+
+def _units(name: Definition, task: Task) -> list[Definition]:
+    """A cached term for every unit that it is of, with its sum written out; none if too long."""
+    assert task.net is not None
+    letter, l, sizes = name.symbol.indices[0], name.symbol.layer, task.net.sizes
+    one = isinstance(letter, int)
+    units = 1 if one else sizes[l]
+    if max(units, terms_when_written_out(name.expression, sizes)) > _MOST_TERMS:
+        return []
+    bodies = {
+        j: name.expression if one else ex.substituted(name.expression, str(letter), int(j))
+        for j in ((letter,) if one else range(1, sizes[l] + 1))
+    }
+    return [
+        Definition(Symbol("delta", l, (j,)), written_out(body, sizes, task.absent))
+        for j, body in bodies.items()
+    ]
+
+
+def _checked_width(width: int | None, least: int = 30) -> int:
+    if width is None:
+        return max(least, shutil.get_terminal_size((100, 24)).columns)
+    options.count(None, width=width)
+    if width < least:
+        raise SpecError(f"width must be at least {least}, got {width}")
+    return width
+
+
+def with_numbers(node: Expression, point: Point) -> Expression:
+    """The tree with the number of every symbol, slope and output in its place."""
+    leaf = isinstance(node, Symbol | ex.LossSlope | ex.Same | ex.MixedSlope)
+    if leaf or (isinstance(node, ex.Call) and node.slope):
+        return Number(float(evaluate(point, node).value))
+    return node.rebuilt(lambda child: with_numbers(child, point))

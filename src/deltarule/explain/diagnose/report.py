@@ -1,0 +1,311 @@
+"""What happens to the numbers of a network on their way up and down, measured (SPEC A6, C14).
+
+Norms of delta, gradients and activations, saturated and dead units, underflow, the part of the L2
+term, layer Jacobians, numbers that are not finite; and what would help, each advice tried.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deltarule import options
+from deltarule.equations.params import Array
+from deltarule.errors import DataError, SpecError
+from deltarule.explain.case import NetworkFile, read_network
+from deltarule.explain.diagnose.advice import ROWS as TRIAL_ROWS
+from deltarule.explain.diagnose.advice import Advice, Case, advise
+from deltarule.explain.diagnose.findings import (
+    Finding,
+    exploding_layer,
+    find,
+    vanishing_layer,
+    zero_layer,
+)
+from deltarule.explain.diagnose.measure import LayerDiagnosis, Measured, NonFinite, measure
+from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
+from deltarule.network.network import Network
+
+FORMAT = "deltarule.diagnosis"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What `diagnose` gives: `print(d)` or `d.to_text()`, `to_dict`, `to_json`, `plot`.
+
+    Attributes
+    ----------
+    network : str
+        What was diagnosed.
+    dtype : str
+        The network's own precision.
+    loss : float
+        C of the rows, without penalties.
+    l2 : float
+    layers : list of LayerDiagnosis
+        layers[l-1] holds the measures of layer l.
+    findings : list of Finding
+        What is not as it should be; empty if nothing was found.
+    non_finite : list of NonFinite
+        In the order of computation.
+    advice : list of Advice
+        What was tried on a copy, what helped first.
+    notes : list of str
+    rows : (m,) array
+        The rows of X that were looked at.
+    trial_rows : (k,) array
+        Those of X that every advice was tried on; empty if none was.
+    seed : int
+        Of the weights and the training of what was tried.
+    epoch : int or None
+        During training: after how many epochs.
+    """
+
+    network: str
+    dtype: str
+    loss: float
+    l2: float
+    layers: list[LayerDiagnosis]
+    findings: list[Finding]
+    non_finite: list[NonFinite]
+    advice: list[Advice] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rows: Array = field(default_factory=lambda: np.arange(0))
+    trial_rows: Array = field(default_factory=lambda: np.arange(0))
+    seed: int = 0
+    epoch: int | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number of the passes is finite, in the network's own precision."""
+        return not self.non_finite and math.isfinite(self.loss)
+
+    @property
+    def vanishes_at(self) -> int | None:
+        """The first layer from the top with rms(delta_l) < 1e-4 rms(delta_L), or None."""
+        return vanishing_layer(self.layers)
+
+    @property
+    def explodes_at(self) -> int | None:
+        """The first layer from the top with rms(delta_l) > 1e4 rms(delta_L), or None."""
+        return exploding_layer(self.layers)
+
+    @property
+    def zero_in_float32_at(self) -> int | None:
+        """The first layer from the top whose delta is all 0 in float32 only, or None."""
+        return zero_layer(self.layers)
+
+    def to_text(self, max_layers: int | None = 12) -> str:
+        """Tables of the layers, the findings and the advice.
+
+        Of more than `max_layers` layers (None: no limit) those are shown between which something
+        happens, and some evenly spaced.
+        """
+        from deltarule.explain.diagnose.text import diagnosis_text
+
+        return diagnosis_text(self, max_layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it: None for NaN, infinity and what was not measured."""
+        layers = []
+        for one in self.layers:
+            layer = asdict(one)
+            if one.jacobian is not None:
+                layer["jacobian"]["condition"] = one.jacobian.condition
+            layers.append(layer)
+        value = {
+            "format": FORMAT,
+            "version": VERSION,
+            "network": self.network,
+            "dtype": self.dtype,
+            "epoch": self.epoch,
+            "rows": len(self.rows),
+            "loss": self.loss,
+            "l2": self.l2,
+            "finite": self.finite,
+            "vanishes_at": self.vanishes_at,
+            "explodes_at": self.explodes_at,
+            "zero_in_float32_at": self.zero_in_float32_at,
+            "layers": layers,
+            "findings": [asdict(one) for one in self.findings],
+            "non_finite": [asdict(one) for one in self.non_finite],
+            "advice": [asdict(one) | {"helped": one.helped} for one in self.advice],
+            "trial_rows": len(self.trial_rows),
+            "seed": self.seed,
+            "notes": self.notes,
+        }
+        plain: dict[str, Any] = _plain(value)
+        return plain
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """By layer: rms of delta, size of the activations, shares of saturated and dead units.
+
+        Returns the matplotlib Figure; with `path` it is also written there (PNG, SVG or PDF by its
+        ending). Needs the extra "plot": without it, DeltaruleError. OutputError if the file cannot
+        be written.
+        """
+        from deltarule.explain.diagnose.plot import plot_diagnosis
+
+        return plot_diagnosis(self, path)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        codes = ", ".join(one.code for one in self.findings) or "nothing found"
+        return f"Diagnosis({self.network}, {len(self.rows):,} rows: {codes})"
+
+
+def diagnose(
+    net: Network | NetworkFile | str | Path | Mapping[str, Any],
+    X: Any = None,
+    Y: Any = None,
+    *,
+    l2: float = 0.0,
+    sample_weight: Any = None,
+    try_advice: bool = True,
+    rows: int | None = 1024,
+    rng: Any = 0,
+) -> Diagnosis:
+    """Measure what happens to signal and gradient in every layer, and try what would help.
+
+    The network is left as it is.
+
+    Parameters
+    ----------
+    net : Network, or a network file (see `read_network`) by path, as a dict, or read
+    X : (n, n_0) array, DataFrame or sparse matrix
+    Y : (n, n_L), or (n,) for one output; for cross_entropy also labels
+        Of X and Y a network file may have its own.
+    l2 : float >= 0, default 0
+        As in `dr.train`: the term l2 W_l of the gradient is told apart from the data's.
+    sample_weight : (n,), optional
+    try_advice : bool, default True
+        Whether what could help is tried on copies: 100 steps of Adam each, on at most 256 rows.
+    rows : int or None, default 1024
+        At most so many rows are looked at, drawn with `rng`; None for all.
+    rng : None, int, SeedSequence or Generator, default 0
+        Of the rows drawn, the Jacobians' rows, and new weights. An int is also the `rng` of the
+        networks that are tried.
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    DataError
+        Bad X, Y or weights: says row and column.
+    SpecError
+        Options that do not fit, or a network file that cannot be read.
+    """
+    edges, notes = None, []
+    if not isinstance(net, Network):
+        source = net if isinstance(net, NetworkFile) else read_network(net)
+        net, edges = source.net, source.edges
+        X = source.X if X is None else X
+        Y = source.Y if Y is None else Y
+    if X is None or Y is None:
+        raise SpecError("a diagnosis needs inputs X and targets Y")
+    options.not_negative(None, l2=l2)
+    if rows is not None:
+        options.count(None, rows=rows)
+    seed, generator = _seed(rng)
+    X = check_inputs(X, net.sizes[0], net.dtype)
+    Y = check_targets(net.loss, Y, X.shape[0], net.sizes[-1], net.dtype)
+    weight = check_sample_weight(sample_weight, len(Y), net.dtype)
+    chosen = draw_rows(len(Y), rows, generator)
+    if len(chosen) < len(Y):
+        notes.append(f"{len(chosen):,} of {len(Y):,} rows were looked at, drawn at random.")
+    if weight is not None and not weight[chosen].any():
+        raise DataError("sample_weight is 0 for every row that was drawn: pass rows=None")
+    measured = measure(
+        net,
+        *taken(X, Y, weight, chosen),
+        float(l2),
+        edges=edges,
+        rng=generator,
+    )
+    findings = find(measured, net.dtype == np.float32)
+    trial_rows, advice = chosen[:0], []
+    if try_advice and edges is not None:
+        notes.append("No advice was tried: training would give the network its absent edges.")
+    elif try_advice:
+        trial_rows = draw_rows(len(Y), TRIAL_ROWS, generator)
+        if weight is None or weight[trial_rows].any():
+            case = Case(net, *taken(X, Y, weight, trial_rows), float(l2), seed)
+            advice = advise(case, measured.layers, findings)
+    return diagnosis_of(
+        net,
+        measured,
+        findings,
+        l2=float(l2),
+        advice=advice,
+        notes=notes,
+        rows=chosen,
+        trial_rows=trial_rows if advice else trial_rows[:0],
+        seed=seed,
+    )
+
+
+def diagnosis_of(
+    net: Network, measured: Measured, findings: list[Finding], **more: Any
+) -> Diagnosis:
+    """The Diagnosis of what was measured of a network."""
+    return Diagnosis(
+        network=repr(net),
+        dtype=str(net.dtype),
+        loss=measured.loss,
+        layers=measured.layers,
+        findings=findings,
+        non_finite=measured.non_finite,
+        **more,
+    )
+
+
+def draw_rows(n: int, most: int | None, rng: np.random.Generator) -> Array:
+    """All of n rows, or `most` of them at random, in ascending order."""
+    if most is None or n <= most:
+        return np.arange(n)
+    return np.sort(rng.choice(n, most, replace=False))
+
+
+def taken(X: Any, Y: Array, weight: Array | None, rows: Array) -> tuple[Array, Array, Array | None]:
+    """Those rows; X dense."""
+    part = X[rows].toarray() if is_sparse(X) else X[rows]
+    return part, Y[rows], None if weight is None else weight[rows]
+
+
+def _seed(rng: Any) -> tuple[int, np.random.Generator]:
+    """The seed of networks that are tried, and the generator of all else."""
+    if isinstance(rng, bool):
+        raise SpecError(f"rng must be None, an int >= 0, a SeedSequence or Generator, got {rng!r}")
+    try:
+        generator = np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise SpecError(
+            f"rng must be None, an int >= 0, a SeedSequence or Generator, got {rng!r}"
+        ) from None
+    if isinstance(rng, int | np.integer):
+        return int(rng), generator
+    return int(generator.integers(2**31)), generator
+
+
+def _plain(value: Any) -> Any:
+    """The value with lists for tuples, and None for NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

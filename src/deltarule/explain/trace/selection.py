@@ -1,0 +1,292 @@
+"""A trace as text and as Markdown: what is shown, what is left out, and how lines are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from deltarule import options
+from deltarule.equations.params import Array
+from deltarule.errors import SpecError
+from deltarule.explain.trace.calculation import Line
+from deltarule.explain.trace.lines import PHASES, Group, Lines
+from deltarule.explain.trace.report import Trace
+
+_MOST_DIGITS = 17  # a float64 has no more
+_SHORT = 16  # so many inputs and targets are shown in one line
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of a trace is to be shown: see `Trace.to_text`."""
+
+    layer: int | None = None
+    neuron: int | None = None
+    sample: int | None = None
+    step: int | None = None
+    max_lines: int | None = None
+
+
+class Shown(NamedTuple):
+    """A group of lines to show, of a step, and how many more lines it has."""
+
+    step: int
+    group: Group
+    lines: list[Line]
+    more: int
+
+
+class Selection:
+    """The groups of a trace that are wanted, cut down to about the lines wanted at most.
+
+    First steps (but the first and the last) and samples (but the first ones) are left out, then
+    lines of each group, then layers between the first and the last ones. `left_out` says which.
+    """
+
+    def __init__(self, trace: Trace, lines: Lines, wanted: Wanted) -> None:
+        self.trace, self.lines, self.wanted = trace, lines, wanted
+        _check(trace, wanted)
+        L, n, count = len(trace.net.activations), len(trace.X), len(trace.steps)
+        layers = list(range(L + 1)) if wanted.layer is None else [wanted.layer]
+        samples = list(range(1, n + 1)) if wanted.sample is None else [wanted.sample]
+        steps = list(range(1, count + 1)) if wanted.step is None else [wanted.step]
+        self.layers, self.samples, self.steps, self.most = layers, samples, steps, 0
+        choices = (
+            (_ends(layers, m), most, samples[:s], _first_and_last(steps, t))
+            for m in (len(layers), 4, 2, 1)
+            for most in (0, 12, 6, 3)
+            for s, t in ((n, count), (n, 2), (3, 2), (1, 2), (1, 1))
+        )
+        for choice in choices:
+            self.layers, self.most, self.samples, self.steps = choice
+            if wanted.max_lines is None or self._fits(wanted.max_lines):
+                break
+        self.left_out = [
+            _named(name, [one for one in whole if one not in kept])
+            for name, whole, kept in (
+                ("layer", layers, self.layers),
+                ("sample", samples, self.samples),
+                ("step", steps, self.steps),
+            )
+            if len(kept) < len(whole)
+        ]
+
+    def _groups(self, step: int) -> Iterator[tuple[Group, int, int]]:
+        """Each group of a step, with the numbers of its lines that are shown and that are not."""
+        after = self.wanted.step is not None
+        for group in self.lines.groups(step, self.layers, self.samples, after):
+            if self.wanted.neuron is not None and group.quantity == "loss":
+                continue
+            neuron = self.wanted.neuron
+            size = len(group.entries if neuron is None else group.of_neuron(neuron - 1))
+            shown = min(size, self.most) if self.most else size
+            if size:
+                yield group, shown, size - shown
+
+    def _fits(self, max_lines: int) -> bool:
+        total = 0
+        for step in self.steps:
+            for _, shown, _ in self._groups(step):
+                total += shown + 1
+                if total > max_lines:
+                    return False
+        return True
+
+    def __iter__(self) -> Iterator[Shown]:
+        for step in self.steps:
+            for group, shown, more in self._groups(step):
+                neuron = self.wanted.neuron
+                entries = group.entries if neuron is None else group.of_neuron(neuron - 1)
+                yield Shown(step, group, group.lines(entries[:shown]), more)
+
+
+def _check(trace: Trace, wanted: Wanted) -> None:
+    L = len(trace.net.activations)
+    if wanted.layer is not None and not 0 <= wanted.layer <= L:
+        raise SpecError(f"layer {wanted.layer}: the layers are 0 (the inputs) to {L}")
+    if wanted.neuron is not None:
+        if wanted.layer is None:
+            raise SpecError(f"neuron {wanted.neuron} of which layer? Give the layer as well")
+        size = trace.net.sizes[wanted.layer]
+        if not 1 <= wanted.neuron <= size:
+            raise SpecError(f"neuron {wanted.neuron}: layer {wanted.layer} has 1 to {size}")
+    if wanted.sample is not None and not 1 <= wanted.sample <= len(trace.X):
+        raise SpecError(f"sample {wanted.sample}: there are 1 to {len(trace.X)}")
+    if wanted.step is not None and not 1 <= wanted.step <= len(trace.steps):
+        raise SpecError(f"step {wanted.step}: there are 1 to {len(trace.steps)}")
+    if wanted.max_lines is not None:
+        options.count(None, max_lines=wanted.max_lines)
+
+
+def check_shown(digits: int | None, max_terms: int | None) -> None:
+    """Raise SpecError for digits or terms that cannot be shown."""
+    if digits is not None and (isinstance(digits, bool) or digits not in range(1, 18)):
+        raise SpecError(f"digits must be 1 to {_MOST_DIGITS}, or None for all, got {digits!r}")
+    if max_terms is not None:
+        options.count(None, max_terms=max_terms)
+
+
+def _ends(values: Sequence[int], many: int) -> list[int]:
+    """The first and the last ones."""
+    return list(values) if len(values) <= 2 * many else [*values[:many], *values[-many:]]
+
+
+def _first_and_last(values: list[int], many: int) -> list[int]:
+    """All, the first and the last, or the first one."""
+    return values if many >= len(values) else [values[0], values[-1]][:many]
+
+
+def _named(name: str, values: list[int]) -> str:
+    """Consecutive numbers of something: "layer 3", "layers 3 to 98"."""
+    if len(values) == 1:
+        return f"{name} {values[0]}"
+    return f"{name}s {values[0]} to {values[-1]}"
+
+
+# -- what text and Markdown have in common --------------------------------------------------------
+
+
+def facts(trace: Trace, digits: int | None) -> list[str]:
+    """What a trace is of, in a few sentences."""
+    n, steps = len(trace.X), len(trace.steps)
+    samples = "1 sample" if n == 1 else f"{n} samples, the {trace.reduction} of their losses"
+    shown = "all digits" if digits is None else f"{digits} significant digits"
+    lines = [repr(trace.net)]
+    if trace.X.size + trace.Y.size <= _SHORT:
+        x, y = (", ".join(_row(row) for row in rows) for rows in (trace.X, trace.Y))
+        lines.append(f"x = {x}; y = {y}")
+    lines += [
+        f"{samples}; {steps} step{'s' * (steps > 1)} of gradient descent, learning rate "
+        f"{trace.learning_rate:g}; numbers to {shown}",
+    ]
+    if trace.edges is not None:
+        absent = sum(int((~edge).sum()) for edge in trace.edges)
+        lines.append(f"{absent} edge{'s are' if absent > 1 else ' is'} absent: not used or updated")
+    if not trace.trainable_biases:
+        lines.append("the biases are not trained")
+    return lines
+
+
+def _row(values: Array) -> str:
+    return f"({', '.join(f'{v:.6g}' for v in values)})"
+
+
+def results(trace: Trace, lines: Lines) -> list[tuple[str, str]]:
+    """Loss and, where there is one output of one sample, output: before and after each step."""
+    n, C = lines.write.n, lines.symbols.C
+    passes = [trace.steps[0].before, *(step.after for step in trace.steps)]
+    rows = []
+    for k, done in enumerate(passes):
+        name = "before" if k == 0 else f"after step {k}"
+        output = f", output {n(done.output[0, 0])}" if done.output.size == 1 else ""
+        rows.append((name, f"{C} = {n(done.loss)}{output}"))
+    if len(rows) > 12:
+        rows = [*rows[:6], ("...", ""), *rows[-5:]]
+    return rows
+
+
+def heading(trace: Trace, shown: Shown) -> str:
+    """The phase, and the step if there are several."""
+    step = f"Step {shown.step}: " if len(trace.steps) > 1 else ""
+    return step + (PHASES[shown.group.phase].lower() if step else PHASES[shown.group.phase])
+
+
+def place(trace: Trace, group: Group) -> str:
+    """The layer and the sample of a group, as far as they are not plain."""
+    sample = f", sample {group.sample}" if group.sample and len(trace.X) > 1 else ""
+    return ("loss" if group.quantity == "loss" else layer_name(trace, group.layer)) + sample
+
+
+def layer_name(trace: Trace, l: int) -> str:
+    """What a layer is called in every notation: some documents count the inputs as layer 1."""
+    if l in (0, len(trace.net.activations)):
+        return "inputs" if l == 0 else "output layer"
+    return f"hidden layer {l}"
+
+
+def left_out(selection: Selection) -> str:
+    """What is not shown, and how to see it."""
+    return (
+        f"Left out: {', '.join(selection.left_out)}. "
+        "Ask for one with layer, neuron, sample or step, or for more lines."
+    )
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+def text(
+    trace: Trace, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
+) -> str:
+    """What `Trace.to_text` gives."""
+    check_shown(digits, max_terms)
+    lines = Lines(trace, notation, digits, max_terms)
+    selection = Selection(trace, lines, wanted)
+    out = [*facts(trace, digits)]
+    if notation != "canonical":
+        out.append(f"notation: {lines.symbols.notation.document}")
+    last = ""
+    for shown in selection:
+        head = heading(trace, shown)
+        if head != last:
+            out += ["", head, "-" * len(head)]
+            last = head
+        out.append(f"{place(trace, shown.group)}: {shown.group.formula}")
+        out += _aligned(shown.lines, lines)
+        if shown.more:
+            out.append(f"  ... {shown.more} more")
+    rows = results(trace, lines)
+    width = max(len(name) for name, _ in rows)
+    out += ["", "Result", "------", *(f"{name:{width}}  {what}".rstrip() for name, what in rows)]
+    if selection.left_out:
+        out += ["", left_out(selection)]
+    return "\n".join(out)
+
+
+def _aligned(lines: Sequence[Line], of: Lines) -> list[str]:
+    """Symbols, calculations and values below one another, signs of values apart."""
+    values = [of.write.n(line.value) for line in lines]
+    symbol = max(len(line.symbol) for line in lines)
+    numbers = min(max(len(line.numbers) for line in lines), 72)
+    pad = any(value.startswith("-") for value in values)
+    return [
+        f"  {line.symbol:{symbol}} {line.arrow} {line.numbers:{numbers}} = "
+        + (" " * (pad and not value.startswith("-")))
+        + value
+        for line, value in zip(lines, values, strict=True)
+    ]
+
+
+# -- Markdown -------------------------------------------------------------------------------------
+
+
+def markdown(
+    trace: Trace, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
+) -> str:
+    """What `Trace.to_markdown` gives."""
+    check_shown(digits, max_terms)
+    lines = Lines(trace, notation, digits, max_terms)
+    selection = Selection(trace, lines, wanted)
+    out = ["# Trace", "", *(f"- {fact}" for fact in facts(trace, digits))]
+    if notation != "canonical":
+        out.append(f"- notation: {lines.symbols.notation.document}")
+    last = ""
+    for shown in selection:
+        head = heading(trace, shown)
+        if head != last:
+            out += ["", f"## {head}"]
+            last = head
+        out += ["", f"{place(trace, shown.group)}: `{shown.group.formula}`", ""]
+        out += ["| | calculation | value |", "|---|---|---:|"]
+        for line in shown.lines:
+            arrow = "" if line.arrow == "=" else f" {line.arrow}"
+            value = lines.write.n(line.value)
+            out.append(f"| `{line.symbol}{arrow}` | `{line.numbers}` | {value} |")
+        if shown.more:
+            out.append(f"| | ... {shown.more} more | |")
+    out += ["", "## Result", "", "| | |", "|---|---|"]
+    out += [f"| {name} | {what} |" for name, what in results(trace, lines)]
+    if selection.left_out:
+        out += ["", left_out(selection)]
+    return "\n".join(out) + "\n"

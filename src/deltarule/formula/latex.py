@@ -1,0 +1,131 @@
+"""Expressions in LaTeX; they need no package but amsmath, and typeset under MathJax too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from deltarule.explain.derive.steps import TIED
+from deltarule.formula.expression import Expression, Index
+from deltarule.formula.fold import BREAK, unbroken, width
+from deltarule.formula.notation import Notation
+from deltarule.formula.writer import Writer
+
+_LETTERS = {
+    "delta": r"\delta",
+    "sigma": r"\sigma",
+    "net": r"\mathrm{net}",
+    "log": r"\log",
+}
+_BRACKETS = {"()": ("(", ")"), "[]": ("[", "]"), "‖‖": (r"\lVert ", r"\rVert ")}
+#: In em: brackets around no more do not break, and such a body stands on the fraction bar.
+_SHORT = 14.0
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "%": r"\%",
+    "&": r"\&",
+    "#": r"\#",
+    "$": r"\$",
+    "~": r"\textasciitilde{}",
+    TIED: "~",
+    "<": r"\(<\)",
+    ">": r"\(>\)",
+    "|": r"\(|\)",
+    "·": r"\(\cdot\)",
+}
+
+
+class Latex(Writer):
+    """LaTeX for a formula.
+
+    Parameters
+    ----------
+    breaks : bool
+        Whether lines may break between factors and terms (in a paragraph; a display ignores it).
+    """
+
+    space = r"\, "
+    plus, minus, odot = " + ", " - ", r" \odot "
+    dot = r" \cdot "
+
+    def __init__(self, notation: Notation, set_apart: bool = False, breaks: bool = False) -> None:
+        super().__init__(notation, set_apart)
+        if breaks:
+            self.space = rf"\, {BREAK}"
+            self.plus, self.minus, self.odot = (rf" {BREAK}{one} " for one in ("+", "-", r"\odot"))
+
+    def ident(
+        self,
+        letter: str,
+        sub: Sequence[Index] = (),
+        sup: str = "",
+        at: Sequence[Index] = (),
+        prime: bool = False,
+    ) -> str:
+        r"""y_{5i}."""
+        text = _LETTERS.get(letter, letter)
+        comma = "," if self.set_apart else ""
+        below = comma.join(_index(one) for one in sub)
+        text += f"_{{{below}}}" if below else ""
+        above = r"\prime" * prime + sup
+        text += f"^{{{above}}}" if above else ""
+        return text + (f"[{','.join(map(_index, at))}]" if at else "")
+
+    def number(self, value: float) -> str:
+        """Six significant digits; 10 to a power in full."""
+        digits, _, power = f"{value + 0.0:.6g}".partition("e")
+        return f"{digits} \\cdot 10^{{{int(power)}}}" if power else digits
+
+    def brackets(self, text: str, kind: str = "()") -> str:
+        r"""They grow with a fraction inside, unless a line may break there."""
+        left, right = _BRACKETS[kind]
+        if width(text) <= _SHORT:
+            text = unbroken(text)
+        if r"\frac" in text and BREAK not in text:
+            return rf"\left{left} {text} \right{right}"
+        return f"{left}{text}{right}"
+
+    def sum_over(self, index: str, body: str) -> str:
+        r"""\sum_{i}."""
+        return rf"\sum_{{{_index(index)}}} {body}"
+
+    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+        r"""\frac."""
+        return rf"\frac{{{unbroken(top)}}}{{{unbroken(bottom)}}}"
+
+    def derivative(self, body: str, by: str) -> str:
+        r"""\frac with \partial; a long body stands behind it."""
+        if width(body) > _SHORT:
+            return rf"\frac{{\partial}}{{\partial {by}}} {body}"
+        return rf"\frac{{\partial {unbroken(body)}}}{{\partial {by}}}"
+
+    def power(self, base: str, exponent: str) -> str:
+        r"""x^{2}, x^{\mathsf{T}}."""
+        above = r"\mathsf{T}" if exponent == "T" else exponent
+        return f"{{{base}}}^{{{above}}}"
+
+    def relation(self, sign: str) -> str:
+        """A sign between two indices."""
+        return r" \sim " if sign == "~" else f" {sign} "
+
+    def sentence(self, reason: Sequence[str | Expression], dollars: str = "$") -> str:
+        """A reason with its symbols as formulas."""
+        return "".join(
+            escaped(one) if isinstance(one, str) else f"{dollars}{self.write(one)}{dollars}"
+            for one in reason
+        )
+
+
+def _index(index: Index) -> str:
+    found = re.fullmatch(r"([a-z])(\d+)", str(index))
+    return f"{found[1]}_{{{found[2]}}}" if found else str(index)
+
+
+def escaped(text: str) -> str:
+    """Plain text for LaTeX."""
+    return "".join(_SPECIAL.get(one, one) for one in text)

@@ -1,0 +1,314 @@
+"""Expressions written in a notation: what needs brackets is decided here once, for every format.
+
+`Writer` walks a tree; a format (`Text` here, `Latex`, `MathML` beside) says how a symbol, a
+fraction, a sum look. `Text` is Unicode that wraps in a terminal between factors.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from deltarule.explain.derive.steps import TIED, unbroken
+from deltarule.formula import expression as ex
+from deltarule.formula.expression import Expression, Index, Number, Symbol
+from deltarule.formula.notation import Notation, Pattern
+
+_ADDED, _OPEN, _MULTIPLIED, _DIVIDED, _ATOM = range(5)
+
+
+class Writer:
+    """How an expression is written.
+
+    Parameters
+    ----------
+    notation : Notation
+    set_apart : bool
+        Commas between indices.
+    """
+
+    fractions_are_atoms = True
+    space = " "
+    plus, minus, odot = " + ", " - ", " ⊙ "
+    negative = "-"
+    dot = "·"
+    comma = ", "
+
+    def __init__(self, notation: Notation, set_apart: bool = False) -> None:
+        self.notation, self.set_apart = notation, set_apart
+
+    # -- what a format says ---------------------------------------------------------------------
+
+    def ident(
+        self,
+        letter: str,
+        sub: Sequence[Index] = (),
+        sup: str = "",
+        at: Sequence[Index] = (),
+        prime: bool = False,
+    ) -> str:
+        """A letter with indices below it, above it and in brackets."""
+        raise NotImplementedError
+
+    def number(self, value: float) -> str:
+        """A number."""
+        raise NotImplementedError
+
+    def brackets(self, text: str, kind: str = "()") -> str:
+        """A text in brackets."""
+        raise NotImplementedError
+
+    def sum_over(self, index: str, body: str) -> str:
+        """A sum."""
+        raise NotImplementedError
+
+    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+        """A quotient, its parts in brackets if they need them."""
+        raise NotImplementedError
+
+    def derivative(self, body: str, by: str) -> str:
+        """A derivative, its body in brackets if it needs them."""
+        raise NotImplementedError
+
+    def power(self, base: str, exponent: str) -> str:
+        """A power; "T" for a transpose."""
+        raise NotImplementedError
+
+    def factors(self, parts: list[str]) -> str:
+        """A product."""
+        return self.space.join(parts)
+
+    # -- the tree -------------------------------------------------------------------------------
+
+    def write(self, node: Expression) -> str:
+        """An expression."""
+        if isinstance(node, ex.Sum):
+            return self.sum_over(node.index, self._at_least(node.body, _OPEN))
+        if isinstance(node, ex.Product | ex.MatrixProduct):
+            return self._product(node.factors)
+        if isinstance(node, ex.Negative):
+            return self.negative + self._at_least(node.body, _OPEN)
+        if isinstance(node, ex.Plus):
+            return self._added(node)
+        if isinstance(node, Symbol):
+            return self.symbol(node)
+        if isinstance(node, Number):
+            return self.number(node.value)
+        if isinstance(node, ex.Derivative):
+            bare = isinstance(node.body, Symbol | ex.Call | ex.Total | ex.LossOf | ex.MixedUnit)
+            body = self.write(node.body) if bare else self.brackets(self.write(node.body))
+            return self.derivative(body, self.write(node.by))
+        return self._rest(node)
+
+    def _rest(self, node: Expression) -> str:
+        if isinstance(node, ex.Call):
+            return self._function(node.layer, self.write(node.argument), node.slope)
+        if isinstance(node, ex.Log):
+            return self.ident("log") + self.brackets(self.write(node.argument))
+        if isinstance(node, ex.Quotient):
+            half = node == ex.HALF
+            if self.fractions_are_atoms:
+                return self.fraction(self.write(node.top), self.write(node.bottom), half)
+            top, bottom = self._at_least(node.top, _DIVIDED), self._at_least(node.bottom, _ATOM)
+            return self.fraction(top, bottom, half)
+        if isinstance(node, ex.Power):
+            return self.power(self._at_least(node.base, _ATOM), str(node.exponent))
+        if isinstance(node, ex.Transpose):
+            return self.power(self._at_least(node.body, _ATOM), "T")
+        if isinstance(node, ex.SquaredNorm):
+            return self.power(self.brackets(self.write(node.body), "‖‖"), "2")
+        if isinstance(node, ex.Hadamard):
+            return self.odot.join(map(self._of_hadamard, node.factors))
+        if isinstance(node, ex.Same):
+            sign = "~" if node.group else "="
+            first, second = self.index(node.first), self.index(node.second)
+            return self.brackets(f"{first}{self.relation(sign)}{second}", "[]")
+        if isinstance(node, ex.MixedUnit):
+            return self._function(
+                node.layer, self.write(Symbol("z", node.layer)), False, node.index
+            )
+        if isinstance(node, ex.Total):
+            return self.ident(self.notation.C)
+        assert isinstance(node, ex.LossOf | ex.LossSlope | ex.MixedSlope), node
+        return self._of_outputs(node)
+
+    def _of_outputs(self, node: ex.LossOf | ex.LossSlope | ex.MixedSlope) -> str:
+        if isinstance(node, ex.MixedSlope):
+            i = () if node.index is None else (node.index,)
+            k = () if node.by is None else (node.by,)
+            a, z = Symbol("a", node.layer, i), Symbol("z", node.layer, k)
+            return self.derivative(self.write(a), self.write(z))
+        slope = isinstance(node, ex.LossSlope)
+        index = node.index if isinstance(node, ex.LossSlope) else None
+        letter = self.ident("J", () if index is None else (index,), prime=slope)
+        o, y = self.symbol(Symbol("a", node.layer)), self.symbol(Symbol("y", node.layer))
+        return letter + self.brackets(self.comma.join((o, y)))
+
+    def _function(self, l: int, argument: str, slope: bool, index: Index | None = None) -> str:
+        letter, sub, *_ = self.notation.f
+        below: list[Index] = [l] if sub else []
+        if index is not None:
+            below.append(index)
+        return self.ident(letter, below, prime=slope) + self.brackets(argument)
+
+    def _added(self, node: ex.Plus) -> str:
+        text = ""
+        for place, term in enumerate(node.terms):
+            body, sign = (term.body, True) if isinstance(term, ex.Negative) else (term, False)
+            if isinstance(body, Number) and body.value < 0:
+                body, sign = Number(-body.value), not sign
+            if place == 0:
+                text = self.negative * sign + self._at_least(body, _OPEN)
+            else:
+                text += (self.minus if sign else self.plus) + self._at_least(body, _OPEN)
+        return text
+
+    def _product(self, factors: tuple[Expression, ...]) -> str:
+        parts: list[str] = []
+        for place, factor in enumerate(factors):
+            last = place == len(factors) - 1
+            needed = _OPEN if last or not isinstance(factor, ex.Sum) else _MULTIPLIED
+            needed = max(needed, _DIVIDED) if isinstance(factor, ex.Hadamard) else needed
+            text = self._at_least(factor, needed)
+            if place and isinstance(factor, Number) and factor.value >= 0:
+                text = self.dot + text
+                parts[-1] += text
+            elif place and isinstance(factors[place - 1], Number) and factor != ex.HALF:
+                parts[-1] += self.dot + text
+            else:
+                parts.append(text)
+        return self.factors(parts)
+
+    def _of_hadamard(self, factor: Expression) -> str:
+        """A product of matrices binds closer than the elementwise one, as in document B."""
+        closer = isinstance(factor, ex.MatrixProduct)
+        return self.write(factor) if closer else self._at_least(factor, _DIVIDED)
+
+    def _at_least(self, node: Expression, level: int) -> str:
+        """An expression, in brackets if it binds less than is needed where it stands."""
+        text = self.write(node)
+        return text if self._level(node) >= level else self.brackets(text)
+
+    def _level(self, node: Expression) -> int:
+        if isinstance(node, Number):
+            return _ADDED if node.value < 0 else _ATOM
+        if isinstance(node, ex.Plus | ex.Negative):
+            return _ADDED
+        if isinstance(node, ex.Sum):
+            return _OPEN
+        if isinstance(node, ex.Product | ex.MatrixProduct | ex.Hadamard):
+            return _MULTIPLIED
+        if isinstance(node, ex.Quotient | ex.Derivative | ex.MixedSlope):
+            return _DIVIDED
+        return _ATOM
+
+    # -- symbols --------------------------------------------------------------------------------
+
+    def symbol(self, node: Symbol) -> str:
+        """A symbol with its indices, as the notation has it."""
+        patterns: dict[str, Pattern] = {
+            "z": self.notation.z,
+            "a": self.notation.a,
+            "w": self.notation.W,
+            "b": self.notation.b,
+            "y": self.notation.y,
+            "delta": self.notation.delta,
+        }
+        letter, sub, sup, at = patterns[node.kind]
+        if "/" in letter:  # the document has no letter for it: the derivative by the net input
+            z = Symbol("z", node.layer, node.indices)
+            return self.derivative(self.ident(self.notation.C), self.symbol(z))
+        if node.kind == "w" and not node.indices and self.notation.name == "column":
+            letter = letter.upper()  # document A's matrix
+        values: dict[str, Index] = {"l": node.layer, "m": node.layer + 1}
+        values |= dict(zip("ji", node.indices, strict=False))
+        below = [values[one] for one in sub if one in values]
+        above = "".join(str(values.get(one, one)) for one in sup)
+        brackets = [values[one] for one in at if one in values]
+        return self.ident(letter, below, above, brackets)
+
+    def index(self, index: Index) -> str:
+        """An index by itself."""
+        text = str(index)
+        return self.number(float(text)) if text.isdigit() else self.ident(text[0], _digits(text))
+
+    def relation(self, sign: str) -> str:
+        """A sign between two indices."""
+        return f" {sign} "
+
+
+def _digits(index: str) -> list[Index]:
+    return [int(index[1:])] if index[1:] else []
+
+
+_SUB = str.maketrans("0123456789aehijklmnoprstuvx()=-", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₍₎₌₋")
+_SUP = str.maketrans("0123456789()-T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁻ᵀ")
+_GREEK = {"delta": "δ", "sigma": "\N{GREEK SMALL LETTER SIGMA}"}
+_PRIME = "\N{PRIME}"
+
+
+class Text(Writer):
+    """Unicode for a terminal."""
+
+    fractions_are_atoms = False
+
+    def ident(
+        self,
+        letter: str,
+        sub: Sequence[Index] = (),
+        sup: str = "",
+        at: Sequence[Index] = (),
+        prime: bool = False,
+    ) -> str:
+        """y₅ᵢ; with commas y₁₂,ᵢ."""
+        comma = "," if self.set_apart else ""
+        below = comma.join(str(one).translate(_SUB) for one in sub)
+        text = _GREEK.get(letter, letter) + below + sup.translate(_SUP) + _PRIME * prime
+        return text + (f"[{','.join(map(str, at))}]" if at else "")
+
+    def number(self, value: float) -> str:
+        """Six significant digits."""
+        return f"{value + 0.0:.6g}"  # no -0
+
+    def brackets(self, text: str, kind: str = "()") -> str:
+        """Short ones do not break."""
+        inside = text if len(text) > 40 else unbroken(text)
+        return f"{kind[0]}{inside}{kind[1]}"
+
+    def sum_over(self, index: str, body: str) -> str:
+        """Σᵢ and its body; no break between them."""
+        return f"Σ{index.translate(_SUB)}{TIED}{body}"
+
+    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+        """On one line."""
+        return "½" if half else f"{top}/{bottom}"
+
+    def derivative(self, body: str, by: str) -> str:
+        """∂y/∂w."""
+        return f"∂{body}/∂{by}"
+
+    def power(self, base: str, exponent: str) -> str:
+        """x², xᵀ."""
+        return base + exponent.translate(_SUP)
+
+    def plain(self, node: Expression) -> str:
+        """An expression on one line."""
+        return self.write(node).replace(TIED, " ")
+
+    def sentence(self, reason: Sequence[str | Expression]) -> str:
+        """A reason with its symbols; formulas do not break."""
+        return "".join(one if isinstance(one, str) else unbroken(self.write(one)) for one in reason)
+
+    def wrapped(
+        self, node: Expression, width: int, first: str, then: str, end: str = ""
+    ) -> list[str]:
+        """An expression in lines of at most `width`, where its factors let it break."""
+        lines = textwrap.wrap(
+            self.write(node).replace(" ⊙ ", f"{TIED}⊙ ").replace(" + ", f"{TIED}+ ") + end,
+            width,
+            initial_indent=first,
+            subsequent_indent=then,
+            break_long_words=True,  # a hundred brackets in a row
+            break_on_hyphens=False,
+        )
+        return [line.replace(TIED, " ") for line in lines]
