@@ -42,10 +42,11 @@ from deltarule.network.gradients import (
 )
 from deltarule.network.network import Network, fold_biases, unfold_biases
 from deltarule.network.saving import load, save
-from deltarule.training.callbacks import Callback, EarlyStopping, Progress
+from deltarule.training.callbacks import Callback, Progress
 from deltarule.training.checkpoint import Checkpoint
 from deltarule.training.history import History
 from deltarule.training.plan import train
+from deltarule.training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from deltarule import testing

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltarule.doors import DOORS, loaded_when_used
-from deltarule.training.callbacks import Callback, EarlyStopping, Progress
+from deltarule.training.callbacks import Callback, Progress
+from deltarule.training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from deltarule.explain.diagnose.callback import Diagnose

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 import deltarule as dr
 from deltarule.cli.main import app
-from deltarule.tabular.model import train_table
+from deltarule.tabular.training import train_table
 
 IN_A_TERMINAL_OF_80 = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
 SMALL = {

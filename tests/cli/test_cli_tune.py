@@ -19,7 +19,8 @@ from typer.testing import CliRunner, Result
 
 import deltarule.tuning.result
 from deltarule.cli.main import app
-from deltarule.tabular.model import TableModel, train_table
+from deltarule.tabular.model import TableModel
+from deltarule.tabular.training import train_table
 from deltarule.tuning import Importance
 
 IN_A_TERMINAL_OF_80 = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}

@@ -20,7 +20,8 @@ import deltarule as dr
 from deltarule.cli.main import app
 from deltarule.exchange.onnx.model import signature, table_inputs, to_onnx
 from deltarule.tabular import NumberColumn, TableEncoder, TargetColumn, read_table
-from deltarule.tabular.model import TableModel, train_table
+from deltarule.tabular.model import TableModel
+from deltarule.tabular.training import train_table
 from deltarule.tabular.values import MISSING
 from support.onnx_oracle import assert_close, evaluate, run
 

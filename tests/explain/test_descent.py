@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support import oracles
 import pytest
 import scipy.sparse
 
 import deltarule as dr
 from deltarule.explain.descent import DescentCheck, DescentStep
+from support import oracles
 
 
 def problem(sizes: Any, activation: str = "tanh", n: int = 15, **more: Any) -> tuple[Any, Any, Any]:

@@ -22,7 +22,7 @@ from deltarule.formula import expression as ex
 from deltarule.formula.fold import COLUMN, folded, width
 from deltarule.formula.latex import Latex, escaped
 from deltarule.formula.notation import get_notation
-from deltarule.formula.writer import Text
+from deltarule.formula.text import Text
 
 
 def numbered(notation: str) -> Derivation:

@@ -11,15 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from deltarule.equations.losses import get_loss
+from deltarule.equations.losses import get_loss, shares
 from deltarule.errors import DataError, SpecError
-from deltarule.network.data import (
-    check_inputs,
-    check_sample_weight,
-    check_targets,
-    is_sparse,
-    shares,
-)
+from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 

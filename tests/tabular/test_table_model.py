@@ -16,7 +16,8 @@ from sklearn import metrics as sk
 
 import deltarule as dr
 from deltarule.tabular import read_table
-from deltarule.tabular.model import TableModel, TableTraining, enough_epochs, train_table
+from deltarule.tabular.model import TableModel
+from deltarule.tabular.training import TableTraining, enough_epochs, train_table
 
 CLASSES = ['Smith, "Jo"', "söhne 😀", "a;b"]
 

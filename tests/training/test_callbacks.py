@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.training.callbacks import BestSoFar, get_early_stopping
+from deltarule.training.stopping import BestSoFar, get_early_stopping
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 3))

@@ -11,7 +11,7 @@ from scipy import sparse
 
 import deltarule as dr
 from deltarule.network.data import check_targets
-from deltarule.training.plan import _hold_out
+from deltarule.training.holdout import _hold_out
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))

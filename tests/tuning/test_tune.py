@@ -15,7 +15,8 @@ from sklearn import metrics as sk
 
 import deltarule as dr
 import deltarule.tuning
-from deltarule.tabular.model import TableModel, train_table
+from deltarule.tabular.model import TableModel
+from deltarule.tabular.training import train_table
 from deltarule.tuning import tune
 from deltarule.tuning.problem import Problem
 from deltarule.tuning.space import DEFAULTS

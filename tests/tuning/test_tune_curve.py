@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 import deltarule as dr
 import deltarule.tuning.curve as curve
-from deltarule.tabular.model import train_table
+from deltarule.tabular.training import train_table
 from deltarule.tuning import LearningCurve, learning_curve
 
 QUICK: dict[str, Any] = {"epochs": 5, "folds": 3, "hidden": [6]}

@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.model_selection import ParameterSampler
 
 import deltarule as dr
-from deltarule.tabular.model import train_table
+from deltarule.tabular.training import train_table
 from deltarule.training.plan import train
 from deltarule.tuning import default_space, tune
 from deltarule.tuning.fitting import require_trainable

@@ -104,7 +104,7 @@ def train(
 ) -> None:
     """Train a network on a table, test it, and write one model file that takes raw rows."""
     with reported():
-        from deltarule.tabular.model import train_table
+        from deltarule.tabular.training import train_table
 
         require_apart({"--output": output, "--plot": plot}, {"the table": data})
         if plot is not None:

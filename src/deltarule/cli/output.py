@@ -17,7 +17,8 @@ from rich.table import Table
 from deltarule.errors import DeltaruleError
 
 if TYPE_CHECKING:
-    from deltarule.tabular.model import TableModel, TableTraining
+    from deltarule.tabular.model import TableModel
+    from deltarule.tabular.training import TableTraining
 
 # What is printed holds names from tables and paths: no [bold] or :smile: in them means anything.
 out = Console(highlight=False, markup=False, emoji=False)

@@ -11,9 +11,8 @@ from deltarule.engines.base import Run, Steps
 from deltarule.equations import backprop, dropout
 from deltarule.equations.activations import Activation
 from deltarule.equations.backprop import Layer
-from deltarule.equations.losses import Loss
+from deltarule.equations.losses import Loss, shares
 from deltarule.equations.params import Array
-from deltarule.network.data import shares
 from deltarule.network.network import Network
 
 

@@ -1,15 +1,7 @@
 """The equations, and the records that they are made of: arrays in, arrays out."""
 
-from deltarule.equations.activations import (
-    Activation,
-    activation_names,
-    get_activation,
-)
-from deltarule.equations.losses import (
-    Loss,
-    get_loss,
-    loss_names,
-)
+from deltarule.equations.activations import Activation, activation_names, get_activation
+from deltarule.equations.losses import Loss, get_loss, loss_names
 from deltarule.equations.optimizers import (
     LBFGS,
     SGD,
@@ -20,10 +12,7 @@ from deltarule.equations.optimizers import (
     RMSprop,
     get_optimizer,
 )
-from deltarule.equations.params import (
-    Array,
-    Layout,
-)
+from deltarule.equations.params import Array, Layout
 from deltarule.equations.schedules import (
     Adaptive,
     Cosine,

@@ -14,8 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from deltarule.equations.activations import Activation, get_activation, make_record, number
 from deltarule.equations.groups import Groups, apart, group_sizes, in_brackets
+from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 
 Function = Callable[[Any, Any], Any]
@@ -310,3 +313,17 @@ def get_loss(spec: str | Loss) -> Loss:
     if not isinstance(spec, str):
         raise SpecError(f"a loss must be a name or a deltarule.Loss, got {spec!r}")
     return _make(spec)
+
+
+def shares(n: int, weight: Array | None, reduction: str, dtype: Any) -> Array:
+    """share_i in C = sum_i share_i J_i: 1/n or w_i / sum w ("mean"), 1 or w_i ("sum").
+
+    A batch whose weights are all 0 has C = 0.
+    """
+    w = np.ones(n, dtype=dtype) if weight is None else weight
+    if reduction == "sum":
+        return w
+    if reduction != "mean":
+        raise SpecError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
+    total = w.sum(dtype=np.float64)
+    return (w / total).astype(dtype) if total > 0 else np.zeros_like(w)

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from deltarule.doors import through
 from deltarule.equations.params import Array
 from deltarule.estimators import ensemble, fitting, inspection
 from deltarule.estimators.context import CallbackSupportMixin, fit_context
@@ -265,18 +266,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
 
     def to_sklearn(self) -> Any:
         """The same fitted model as scikit-learn's MLP (see `deltarule.exchange.sklearn`)."""
-        from deltarule.exchange.sklearn import to_sklearn  # exchange stands above the estimators
-
-        return to_sklearn(self)
+        return through("sklearn", "to_sklearn")(self)
 
     def to_onnx(self, path: Any = None, *, dtype: str | None = None) -> Any:
         """The fitted model as an `onnx.ModelProto`, written to `path` if given.
 
         See `deltarule.exchange.onnx.to_onnx` for inputs, outputs and errors.
         """
-        from deltarule.exchange.onnx.model import to_onnx  # exchange stands above the estimators
-
-        return to_onnx(self, path, dtype=dtype)
+        return through("onnx", "to_onnx")(self, path, dtype=dtype)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -18,9 +18,10 @@ import numpy as np
 
 from deltarule.document.figures import new_figure, save_figure
 from deltarule.equations import backprop
+from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
-from deltarule.network.data import check_inputs, check_sample_weight, check_targets, shares
+from deltarule.network.data import check_inputs, check_sample_weight, check_targets
 from deltarule.network.network import Network
 
 _RATES = tuple(float(f"1e{k}") for k in range(-7, 3))

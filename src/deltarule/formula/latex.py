@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from deltarule.explain.derive.steps import TIED
 from deltarule.formula.expression import Expression, Index
 from deltarule.formula.fold import BREAK, unbroken, width
 from deltarule.formula.notation import Notation
-from deltarule.formula.writer import Writer
+from deltarule.formula.writer import TIED, Writer
 
 _LETTERS = {
     "delta": r"\delta",

@@ -8,15 +8,8 @@ from deltarule.network.gradients import (
     forward,
     per_sample_gradients,
 )
-from deltarule.network.network import (
-    Network,
-    fold_biases,
-    unfold_biases,
-)
-from deltarule.network.saving import (
-    load,
-    save,
-)
+from deltarule.network.network import Network, fold_biases, unfold_biases
+from deltarule.network.saving import load, save
 
 __all__ = [
     "ForwardPass",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deltarule.equations.groups import Groups, apart
 from deltarule.equations.losses import Loss
 from deltarule.equations.params import Array
-from deltarule.errors import DataError, SpecError
+from deltarule.errors import DataError
 
 
 def is_sparse(X: Any) -> bool:
@@ -221,17 +221,3 @@ def check_sample_weight(weight: Any, n: int, dtype: Any) -> Array | None:
     if not array.any():
         raise DataError("sample_weight is 0 for every sample")
     return array
-
-
-def shares(n: int, weight: Array | None, reduction: str, dtype: Any) -> Array:
-    """share_i in C = sum_i share_i J_i: 1/n or w_i / sum w ("mean"), 1 or w_i ("sum").
-
-    A batch whose weights are all 0 has C = 0.
-    """
-    w = np.ones(n, dtype=dtype) if weight is None else weight
-    if reduction == "sum":
-        return w
-    if reduction != "mean":
-        raise SpecError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
-    total = w.sum(dtype=np.float64)
-    return (w / total).astype(dtype) if total > 0 else np.zeros_like(w)

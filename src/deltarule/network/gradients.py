@@ -11,15 +11,10 @@ from typing import Any
 import numpy as np
 
 from deltarule.equations import backprop
+from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
-from deltarule.network.data import (
-    check_inputs,
-    check_sample_weight,
-    check_targets,
-    is_sparse,
-    shares,
-)
+from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
 from deltarule.network.network import Network
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deltarule.doors import through
 from deltarule.equations.activations import Activation
 from deltarule.equations.backprop import Layer
 from deltarule.equations.initializers import get_initializer
@@ -221,9 +222,7 @@ class Network:
         Raises SpecError for an activation of your own, for which PyTorch has no module, and
         DeltaruleError if PyTorch is not installed.
         """
-        from deltarule.exchange.torch import to_torch  # exchange stands above the network
-
-        return to_torch(self, logits=logits)
+        return through("torch", "to_torch")(self, logits=logits)
 
     def to_onnx(self, path: str | Path | None = None, *, dtype: str | None = None) -> Any:
         """The network as an `onnx.ModelProto`, "X" (n, n_0) to "output" (n, n_L), the values a_L.
@@ -233,9 +232,7 @@ class Network:
         of your own or parameters that are NaN, OutputError if the file cannot be written, and
         DeltaruleError if onnx is not installed.
         """
-        from deltarule.exchange.onnx.model import to_onnx  # exchange stands above the network
-
-        return to_onnx(self, path, dtype=dtype)
+        return through("onnx", "to_onnx")(self, path, dtype=dtype)
 
     def copy(self) -> Network:
         """An independent network with the same parameters."""

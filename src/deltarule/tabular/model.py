@@ -5,27 +5,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from deltarule.doors import through
 from deltarule.engines import get_engine
+from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
-from deltarule.errors import DataError, ModelFileError, SpecError
-from deltarule.network.data import check_targets, shares
+from deltarule.errors import ModelFileError, SpecError
+from deltarule.network.data import check_targets
 from deltarule.network.network import Network
 from deltarule.network.saving import read, save
-from deltarule.tabular import Split, TableEncoder, TargetColumn, read_table, split_rows
-from deltarule.training.callbacks import EarlyStopping
-from deltarule.training.history import History
+from deltarule.tabular import TableEncoder, TargetColumn, read_table
 from deltarule.training.metrics import metrics
-from deltarule.training.plan import train
 
 _SECTION = "table"
 
@@ -155,9 +151,7 @@ class TableModel:
         See `deltarule.exchange.onnx.to_onnx` for inputs, outputs and errors, and `table_inputs`
         there for a table as its inputs.
         """
-        from deltarule.exchange.onnx.model import to_onnx  # exchange stands above the models
-
-        return to_onnx(self, path, dtype=dtype)
+        return through("onnx", "to_onnx")(self, path, dtype=dtype)
 
     @classmethod
     def load(cls, path: str | Path) -> TableModel:
@@ -187,133 +181,3 @@ class TableModel:
 
     def __repr__(self) -> str:
         return f"TableModel({self.target!r}, {len(self.encoder.columns)} columns, {self.network!r})"
-
-
-@dataclass
-class TableTraining:
-    """What `train_table` gives.
-
-    Attributes
-    ----------
-    model : TableModel
-    history : History
-    split : Split
-        Row numbers of the training, validation and test part.
-    scores : dict of dict
-        "train", "validation" and "test" (those that have rows): as `TableModel.evaluate`.
-    confusions : list of (true, predicted, rows)
-        On the test rows (the validation rows if there is no test part); classes only.
-    notes : list of str
-        What a reader should know about the table.
-    seconds : float
-        Of training alone.
-    """
-
-    model: TableModel
-    history: History
-    split: Split
-    scores: dict[str, dict[str, float]]
-    confusions: list[tuple[Any, Any, int]]
-    notes: list[str]
-    seconds: float
-
-
-def train_table(
-    data: Any,
-    target: str,
-    *,
-    task: Literal["auto", "classify", "regress"] = "auto",
-    hidden: Sequence[int] = (64, 64),
-    activation: str = "relu",
-    test: float = 0.2,
-    validation: float = 0.1,
-    epochs: int | None = None,
-    patience: int | None = None,
-    l2: float = 1e-3,
-    dtype: str = "float32",
-    seed: int = 0,
-    **options: Any,
-) -> TableTraining:
-    """Read a table, split it, encode it, train a network on it and test it.
-
-    Parameters
-    ----------
-    data : path of a CSV or Parquet file, name of a data set, or DataFrame
-    target : str
-        The column to predict.
-    task : "auto" (default), "classify" or "regress"
-    hidden : sequence of int, default (64, 64)
-        Units of the hidden layers; empty for none.
-    test, validation : float, default 0.2 and 0.1
-        Shares of the rows. Validation rows decide when to stop; test rows are only looked at once.
-    epochs : int, optional
-        At most so many; by default 200, or on a small table enough for 10,000 steps, up to 1,000.
-    patience : int, optional
-        Epochs without a better validation loss before training stops; by default a tenth of
-        `epochs`, but at least 15.
-    l2 : float, default 1e-3
-        Of the penalty l2/2 sum W^2: on real tables a little is better than none.
-    seed : int, default 0
-        Of the split, the weights and the orders.
-    **options
-        Further options of `dr.train`: optimizer, learning_rate, batch_size, dropout, ...
-
-    Raises
-    ------
-    DataError, SpecError, DivergenceError
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise SpecError(f"seed must be a whole number >= 0, got {seed!r}")
-    frame = read_table(data)
-    goal = TargetColumn().fit(frame, target, task)
-    split = split_rows(frame.height, goal.labels(frame), test=test, validation=validation, rng=seed)
-    goal.fit(frame, target, goal.task, rows=split.train)
-    columns = [name for name in frame.columns if name != target]
-    if not columns:
-        raise DataError(f"the table has no column besides the target {target!r}")
-    encoder = TableEncoder().fit(frame, columns, rows=split.train)
-    sizes = [encoder.width, *hidden, goal.n_outputs]
-    model = TableModel(Network(sizes, activation, goal.loss, dtype=dtype, rng=seed), encoder, goal)
-    X = encoder.transform(frame, dtype=model.network.dtype)
-    Y = model._targets(frame)
-
-    if epochs is None:
-        epochs = enough_epochs(len(split.train), options.get("batch_size", 32))
-    if patience is None:
-        patience = enough_patience(epochs)
-    held = split.validation
-    start = time.perf_counter()
-    history = train(
-        model.network,
-        X[split.train],
-        Y[split.train],
-        epochs=epochs,
-        validation=(X[held], Y[held]) if held.size else None,
-        early_stopping=EarlyStopping(patience=patience) if held.size else None,
-        l2=l2,
-        rng=seed,
-        **options,
-    )
-    seconds = time.perf_counter() - start
-    parts: dict[str, NDArray[np.int64]] = split._asdict()
-    judged = next(rows for rows in (split.test, split.validation, split.train) if rows.size)
-    return TableTraining(
-        model=model,
-        history=history,
-        split=split,
-        scores={name: model._score(X[rows], Y[rows]) for name, rows in parts.items() if rows.size},
-        confusions=model.confusions(frame[judged]) if goal.task == "classify" else [],
-        notes=list(encoder.notes),
-        seconds=seconds,
-    )
-
-
-def enough_epochs(rows: int, batch_size: int | str) -> int:
-    """200, or on a small table as many as make 10,000 steps, up to 1,000."""
-    steps = 1 if batch_size == "full" else -(-rows // max(int(batch_size), 1))
-    return min(1000, max(200, -(-10_000 // steps)))
-
-
-def enough_patience(epochs: int) -> int:
-    """A tenth of the epochs, but at least 15."""
-    return max(15, epochs // 10)

@@ -12,28 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.engines import Engine, Run, Steps
+from deltarule.equations.losses import shares
 from deltarule.equations.optimizers import LBFGS
 from deltarule.equations.params import Array
 from deltarule.equations.schedules import Schedule, Span
 from deltarule.errors import SpecError
-from deltarule.network.data import shares
-from deltarule.training.callbacks import BestSoFar, Callback, Progress, wants_batches
+from deltarule.training.callbacks import Callback, Progress, wants_batches
 from deltarule.training.checkpoint import CheckpointFile
 from deltarule.training.divergence import divergence
 from deltarule.training.history import History
+from deltarule.training.holdout import HeldOut
 from deltarule.training.interrupt import stop_on_ctrl_c
 from deltarule.training.lbfgs import minimize_lbfgs
 from deltarule.training.metrics import metrics
 from deltarule.training.snapshot import Snapshot
-
-
-@dataclass
-class HeldOut:
-    """Rows to validate on, checked and encoded like those of a Run."""
-
-    X: Any
-    Y: Array
-    weight: Array | None
+from deltarule.training.stopping import BestSoFar
 
 
 @dataclass

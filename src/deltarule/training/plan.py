@@ -15,23 +15,18 @@ from numpy.typing import NDArray
 from deltarule import options
 from deltarule.engines import Run, get_engine
 from deltarule.equations.optimizers import LBFGS, Optimizer, get_optimizer
-from deltarule.equations.params import Array
 from deltarule.equations.schedules import Schedule, get_schedule
 from deltarule.errors import DataError, SpecError
 from deltarule.network.data import check_inputs, check_sample_weight, check_targets
 from deltarule.network.network import Network
-from deltarule.training.callbacks import (
-    BestSoFar,
-    Callback,
-    EarlyStopping,
-    Progress,
-    as_callbacks,
-    get_early_stopping,
-)
+from deltarule.training.callbacks import Callback, Progress, as_callbacks
 from deltarule.training.checkpoint import Checkpoint, CheckpointFile, digest, get_checkpoint
 from deltarule.training.history import History
-from deltarule.training.loop import HeldOut, Loop
+from deltarule.training.holdout import hold_out
+from deltarule.training.loop import Loop
 from deltarule.training.metrics import metric_names
+from deltarule.training.stopping import BestSoFar, EarlyStopping, get_early_stopping
+from deltarule.training.streams import entropy, stream
 
 _DEFAULT_BATCH = 32
 
@@ -68,7 +63,7 @@ def train(
     Parameters
     ----------
     X : (n, n_0) array, DataFrame or sparse matrix
-    Y : (n, n_L), or (n,) for one output; for cross_entropy also labels (n,), or one column for each
+    Y : (n, n_L), or (n,) for one output; for crossentropy also labels (n,), or one column for each
         group of outputs
     epochs : int >= 1
         Passes over the training rows; for L-BFGS the number of iterations.
@@ -113,7 +108,7 @@ def train(
     DivergenceError
         The loss is not finite; the network keeps its last good parameters.
     """
-    seed = _entropy(rng)
+    seed = entropy(rng)
     rule = get_optimizer(optimizer, learning_rate)
     plan = get_schedule(schedule)
     options.count(None, epochs=epochs)
@@ -123,7 +118,7 @@ def train(
     X = check_inputs(X, net.sizes[0], net.dtype)
     Y = check_targets(net.loss, Y, X.shape[0], net.sizes[-1], net.dtype)
     weight = check_sample_weight(sample_weight, len(Y), net.dtype)
-    rows, held = _hold_out(net, X, Y, weight, validation, seed)
+    rows, held = hold_out(net, X, Y, weight, validation, seed)
     known = ["loss", *(["validation_loss", *metric_names(net.loss)] if held else [])]
     stopping = get_early_stopping(early_stopping, held is not None, known)
     if rows is not None:
@@ -143,7 +138,7 @@ def train(
         l2=float(l2),
         dropout=dropout_rates(dropout, len(net.sizes) - 1),
         clip_norm=None if clip_norm is None else float(clip_norm),
-        seed=int(_stream(seed, 2).generate_state(1, np.uint64)[0]),
+        seed=int(stream(seed, 2).generate_state(1, np.uint64)[0]),
     )
     require_plain_lbfgs(run, plan, checkpoint)
 
@@ -152,7 +147,7 @@ def train(
     def order(epoch: int) -> NDArray[np.int64]:
         if not shuffle:
             return in_order
-        return np.random.default_rng(_stream(seed, 1, epoch)).permutation(len(Y))
+        return np.random.default_rng(stream(seed, 1, epoch)).permutation(len(Y))
 
     loop = Loop(
         run=run,
@@ -171,23 +166,6 @@ def train(
             raise SpecError("a checkpoint needs a fixed rng, such as rng=0, to go on as it began")
         loop.checkpoint = CheckpointFile(where, _identity(loop, stopping, shuffle, seed))
     return loop.run_all()
-
-
-def _entropy(rng: Any) -> int:
-    """One number from which every random stream of a run follows."""
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(2**63))
-    if isinstance(rng, np.random.SeedSequence):
-        return int(rng.generate_state(1, np.uint64)[0])
-    if rng is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    if isinstance(rng, int | np.integer) and rng >= 0:
-        return int(rng)
-    raise SpecError(f"rng must be None, an int >= 0, a SeedSequence or a Generator, got {rng!r}")
-
-
-def _stream(seed: int, *key: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(seed, spawn_key=key)
 
 
 def _batch_size(given: int | str, n: int, rule: Optimizer) -> int:
@@ -237,71 +215,6 @@ def require_plain_lbfgs(run: Run, plan: Schedule, checkpoint: object) -> None:
     ):
         if used:
             raise SpecError(f"lbfgs searches along lines of one fixed loss: no {name} with it")
-
-
-def _hold_out(
-    net: Network,
-    X: Any,
-    Y: Array,
-    weight: Array | None,
-    validation: float | tuple[Any, ...] | None,
-    seed: int,
-) -> tuple[NDArray[np.int64] | None, HeldOut | None]:
-    """The training rows (None: all) and the validation set (None: none)."""
-    if validation is None:
-        return None, None
-    if isinstance(validation, tuple | list):
-        if len(validation) not in (2, 3):
-            raise SpecError("validation must be (X, Y) or (X, Y, sample_weight)")
-        vX = check_inputs(validation[0], net.sizes[0], net.dtype, "validation X")
-        n = vX.shape[0]
-        vY = check_targets(net.loss, validation[1], n, net.sizes[-1], net.dtype, "validation Y")
-        vw = check_sample_weight(validation[2], n, net.dtype) if len(validation) == 3 else None
-        return None, HeldOut(vX, vY, vw)
-    if isinstance(validation, bool) or not isinstance(validation, int | float | np.floating):
-        raise SpecError(f"validation must be a share, (X, Y) or None, got {validation!r}")
-    if not 0 < validation < 1:
-        raise SpecError(f"validation must be a share between 0 and 1, got {validation!r}")
-    rows, held = _split(net, Y, float(validation), np.random.default_rng(_stream(seed, 0)))
-    vw = None if weight is None else weight[held]
-    if vw is not None and not vw.any():
-        vw = None  # weights that are all 0 say nothing about these rows
-    return rows, HeldOut(X[held], Y[held], vw)
-
-
-def _split(
-    net: Network, Y: Array, share: float, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on and rows held out, both in ascending order; class by class for classes."""
-    n = len(Y)
-    if round(n * share) < 1 or round(n * share) >= n:
-        raise DataError(
-            f"validation={share:g} of {n} row{'s' if n > 1 else ''} leaves nothing to train on or "
-            "nothing to hold out; pass validation=None, or rows of your own as (X, Y)"
-        )
-    groups = np.zeros(n, dtype=np.int64)
-    if net.loss.targets == "distribution" and len(net.loss.groups) < 2:
-        groups = Y.argmax(axis=1)
-    elif net.loss.targets == "unit" and Y.shape[1] == 1:
-        groups = (Y[:, 0] >= 0.5).astype(np.int64)
-    order = rng.permutation(n)
-    order = order[np.argsort(groups[order], kind="stable")]
-    sizes = np.bincount(groups)
-    if (sizes == 1).any():
-        label = int(np.flatnonzero(sizes == 1)[0])
-        raise DataError(
-            f"class {label} has one sample (row {int(np.flatnonzero(groups == label)[0])}): it "
-            "cannot be both trained on and held out; pass validation=None, or (X, Y) of your own"
-        )
-    # evenly spaced picks through the sorted classes hold out the same share of each
-    picks = np.floor((np.arange(round(n * share)) + 0.5) * n / round(n * share)).astype(np.int64)
-    held = np.zeros(n, dtype=bool)
-    held[order[picks]] = True
-    # a share above 1/2 may take a small class whole: give its first row back
-    kept = np.bincount(groups[~held], minlength=len(sizes))
-    for group in np.flatnonzero((kept == 0) & (sizes > 0)):
-        held[order[groups[order] == group][0]] = False
-    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def _identity(

@@ -18,7 +18,7 @@ from deltarule import options
 from deltarule.document.figures import new_figure, save_figure
 from deltarule.errors import DataError, DivergenceError, SpecError
 from deltarule.tabular import TargetColumn, split_rows
-from deltarule.tabular.model import enough_epochs
+from deltarule.tabular.training import enough_epochs
 from deltarule.tuning.fitting import Cut, Fold, Rows, score_rows
 from deltarule.tuning.problem import TaskName, read_target, require_seed, split_folds
 from deltarule.tuning.progress import new_bar

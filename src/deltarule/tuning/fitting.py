@@ -19,10 +19,12 @@ from deltarule.equations.params import Array
 from deltarule.errors import DivergenceError
 from deltarule.network.network import Network
 from deltarule.tabular import TableEncoder, TargetColumn
-from deltarule.tabular.model import TableModel, enough_patience
-from deltarule.training.callbacks import Callback, EarlyStopping, Progress
+from deltarule.tabular.model import TableModel
+from deltarule.tabular.training import enough_patience
+from deltarule.training.callbacks import Callback, Progress
 from deltarule.training.history import History
 from deltarule.training.plan import train
+from deltarule.training.stopping import EarlyStopping
 from deltarule.tuning.scoring import Scorer
 from deltarule.tuning.space import DEFAULTS, Choice, Parameters, Space, complete, train_options
 

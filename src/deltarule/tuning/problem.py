@@ -17,7 +17,8 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from deltarule import options
 from deltarule.errors import DataError, DivergenceError, SpecError
 from deltarule.tabular import TargetColumn, read_table, split_rows
-from deltarule.tabular.model import TableModel, enough_epochs
+from deltarule.tabular.model import TableModel
+from deltarule.tabular.training import enough_epochs
 from deltarule.training.callbacks import Callback
 from deltarule.tuning.fitting import Cut, Fit, Fold, Rows, score_rows
 from deltarule.tuning.scoring import Scorer

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import deltarule
 from deltarule import options
+from deltarule._version import __version__
 from deltarule.errors import DeltaruleError, DivergenceError, SpecError
 from deltarule.tabular.model import TableModel
 from deltarule.tuning.fitting import Cut, Deadline, require_trainable
@@ -122,7 +122,7 @@ def tune(
     header = {
         "format": FORMAT,
         "version": VERSION,
-        "deltarule": deltarule.__version__,
+        "deltarule": __version__,
         "data": table_digest(problem.frame),
         "target": target,
         "task": problem.target.task,

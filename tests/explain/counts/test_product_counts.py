@@ -18,7 +18,8 @@ import pytest
 import deltarule as dr
 from deltarule.explain.counts import counted
 from deltarule.explain.counts.counted import Number
-from deltarule.explain.counts.report import WAYS, ProductCounts, written
+from deltarule.explain.counts.formulas import WAYS
+from deltarule.explain.counts.report import ProductCounts, written
 
 UNIFORM = [(L, n) for L in range(1, 8) for n in range(1, 8) if n**L * L < 3000]
 MIXED = [

@@ -14,7 +14,7 @@ import deltarule as dr
 from deltarule.equations.losses import loss_names
 from deltarule.explain.case import read_network
 from deltarule.explain.derive.report import DERIVED
-from deltarule.explain.derive.steps import FUSED
+from deltarule.explain.derive.task import FUSED
 
 HEAD = "-Σᵢ (tᵢ - y₅ᵢ) "
 F5 = HEAD + "f₅′(x₅ᵢ) "

@@ -17,11 +17,11 @@ from scipy import sparse
 import deltarule as dr
 from deltarule.engines import get_engine
 from deltarule.equations.activations import get_activation
-from deltarule.equations.losses import get_loss
+from deltarule.equations.losses import get_loss, shares
 from deltarule.explain.gradients.check import check_gradients
 from deltarule.explain.gradients.found import KINK, RIGHT, UNRESOLVED, WRONG
 from deltarule.explain.gradients.report import GradientCheck
-from deltarule.network.data import check_targets, shares
+from deltarule.network.data import check_targets
 from support.oracles import (
     admissible_pairs,
     hidden_names,

@@ -20,7 +20,8 @@ from deltarule.network.gradients import backward, forward
 from deltarule.network.network import Network
 
 if TYPE_CHECKING:
-    from deltarule.explain.counts.report import ProductCounts, Products
+    from deltarule.explain.counts.formulas import Products
+    from deltarule.explain.counts.report import ProductCounts
 
 _MOST = 3_000_000  # products that are counted one by one in a few seconds
 
@@ -183,7 +184,7 @@ class Evaluation:
 
 def count(expected: ProductCounts, rng: Any) -> Counted:
     """The products of every way, counted on a random network of those sizes."""
-    from deltarule.explain.counts.report import Products
+    from deltarule.explain.counts.formulas import Products
 
     many = sum(expected.all_weights)
     if many > _MOST:

@@ -9,12 +9,14 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from deltarule.explain.derive.evaluate import plain_value
-from deltarule.explain.derive.steps import TIED, Step, Task
+from deltarule.explain.derive.steps import Step
+from deltarule.explain.derive.task import Task
 from deltarule.formula.expression import Expression
 from deltarule.formula.fold import COLUMN, aligned, folded, unbroken, width
 from deltarule.formula.latex import Latex
 from deltarule.formula.mathml import BREAK, MathML
-from deltarule.formula.writer import Text
+from deltarule.formula.text import Text
+from deltarule.formula.writer import TIED
 
 if TYPE_CHECKING:
     from deltarule.explain.derive.report import Derivation

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deltarule.explain.derive.steps import Task, unbroken
+from deltarule.explain.derive.task import Task
 from deltarule.formula import expression as ex
 from deltarule.formula.expression import Expression, Index, Plus, Sum, difference, product, signed
+from deltarule.formula.writer import unbroken
 
 Reason = tuple[str | Expression, ...]
 

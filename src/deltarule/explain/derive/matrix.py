@@ -8,9 +8,11 @@ and kept (the cached form).
 from __future__ import annotations
 
 from deltarule.explain.derive.evaluate import Definition
-from deltarule.explain.derive.steps import Step, Steps, Task, unbroken
+from deltarule.explain.derive.steps import Step, Steps
+from deltarule.explain.derive.task import Task
 from deltarule.formula import expression as ex
 from deltarule.formula.expression import Derivative, Expression, Symbol
+from deltarule.formula.writer import unbroken
 
 
 class Matrix:

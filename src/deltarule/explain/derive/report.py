@@ -18,7 +18,8 @@ from deltarule.explain.derive import layout as pages
 from deltarule.explain.derive.evaluate import Definition, Point, evaluate
 from deltarule.explain.derive.matrix import matrix_steps
 from deltarule.explain.derive.scalar import scalar_steps
-from deltarule.explain.derive.steps import Step, Task, make_task
+from deltarule.explain.derive.steps import Step
+from deltarule.explain.derive.task import Task, make_task
 from deltarule.explain.derive.verify import Numbers, Verification, set_absent, verify, wanted
 from deltarule.formula import expression as ex
 from deltarule.formula.expression import (

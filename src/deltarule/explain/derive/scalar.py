@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from deltarule.explain.derive.evaluate import Definition
 from deltarule.explain.derive.loss import LossRules
-from deltarule.explain.derive.steps import Step, Steps, Task
+from deltarule.explain.derive.steps import Step, Steps
+from deltarule.explain.derive.task import Task
 from deltarule.formula import expression as ex
 from deltarule.formula.expression import Derivative, Expression, Index, Plus, Sum, product, signed
 

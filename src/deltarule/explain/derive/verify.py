@@ -15,7 +15,8 @@ from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 from deltarule.explain.derive.arrays import ArrayPoint
 from deltarule.explain.derive.evaluate import EvaluationError, Point, evaluate
-from deltarule.explain.derive.steps import Step, Task
+from deltarule.explain.derive.steps import Step
+from deltarule.explain.derive.task import Task
 from deltarule.formula.expression import Symbol
 from deltarule.network.gradients import Gradients, backward
 from deltarule.network.network import Network

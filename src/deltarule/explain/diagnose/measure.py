@@ -17,10 +17,10 @@ from threadpoolctl import ThreadpoolController
 
 from deltarule.equations import backprop
 from deltarule.equations.activations import Activation
+from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
 from deltarule.explain.case import Edges
 from deltarule.explain.diagnose.jacobian import Jacobian, layer_jacobian
-from deltarule.network.data import shares
 from deltarule.network.network import Network
 
 #: A slope is small below this share of the activation's largest slope.

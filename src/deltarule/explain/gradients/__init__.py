@@ -1,12 +1,7 @@
 """Derivatives against finite differences."""
 
-from deltarule.explain.gradients.check import (
-    check_gradients,
-    check_objective,
-)
-from deltarule.explain.gradients.report import (
-    GradientCheck,
-)
+from deltarule.explain.gradients.check import check_gradients, check_objective
+from deltarule.explain.gradients.report import GradientCheck
 
 __all__ = [
     "GradientCheck",

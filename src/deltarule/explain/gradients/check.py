@@ -14,6 +14,7 @@ import numpy as np
 
 from deltarule.engines import engine_names, get_engine
 from deltarule.engines.base import Run
+from deltarule.equations.losses import shares
 from deltarule.equations.optimizers import SGD
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError, unknown_name
@@ -24,13 +25,7 @@ from deltarule.explain.gradients.network_function import NetworkFunction
 from deltarule.explain.gradients.objective import Blocks, ObjectiveFunction
 from deltarule.explain.gradients.report import GradientCheck
 from deltarule.explain.gradients.term import Term
-from deltarule.network.data import (
-    check_inputs,
-    check_sample_weight,
-    check_targets,
-    is_sparse,
-    shares,
-)
+from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
 from deltarule.network.derivative_check import plausible_targets
 from deltarule.network.gradients import backward
 from deltarule.network.network import Network

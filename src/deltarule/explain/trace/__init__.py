@@ -1,12 +1,7 @@
 """Every number of a few steps of gradient descent."""
 
-from deltarule.explain.trace.data import (
-    trace_schema,
-)
-from deltarule.explain.trace.report import (
-    Trace,
-    trace,
-)
+from deltarule.explain.trace.data import trace_schema
+from deltarule.explain.trace.report import Trace, trace
 
 __all__ = [
     "Trace",

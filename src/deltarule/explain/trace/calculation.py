@@ -9,7 +9,8 @@ import numpy as np
 from deltarule.equations.params import Array
 from deltarule.explain.trace import by_hand
 from deltarule.explain.trace.by_hand import Figures, join_terms, product_of
-from deltarule.explain.trace.report import Trace, TracedPass, TracedStep
+from deltarule.explain.trace.report import Trace
+from deltarule.explain.trace.steps import TracedPass, TracedStep
 from deltarule.formula.notation import Symbols
 
 

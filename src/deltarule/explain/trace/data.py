@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from deltarule.equations.params import Array
-from deltarule.explain.trace.report import Trace, TracedStep
+from deltarule.explain.trace.report import Trace
+from deltarule.explain.trace.steps import TracedStep
 
 FORMAT = "deltarule.trace"
 VERSION = 1

@@ -14,7 +14,8 @@ import numpy as np
 
 from deltarule.equations.params import Array
 from deltarule.explain.trace.calculation import Line, Writer
-from deltarule.explain.trace.report import Trace, TracedPass, TracedStep
+from deltarule.explain.trace.report import Trace
+from deltarule.explain.trace.steps import TracedPass, TracedStep
 from deltarule.formula.notation import Symbols
 
 PHASES = {
