@@ -23,6 +23,7 @@ from deltarule.engines.reference import ReferenceEngine
 from deltarule.equations.schedules import Schedule
 from deltarule.network.data import check_targets
 from deltarule.training.callbacks import as_callbacks
+from deltarule.training.lbfgs import minimize_lbfgs
 from deltarule.training.loop import Loop
 
 
@@ -44,6 +45,7 @@ def loop_of(net: dr.Network, X: Any, y: Any, rule: dr.LBFGS, epochs: int, **opti
     return Loop(
         run=run, engine=get_engine("auto", net), epochs=epochs, schedule=Schedule(), held=None,
         best=None, callbacks=[], order=lambda epoch: np.arange(len(X)), show=False,
+        descend=minimize_lbfgs,
     )  # fmt: skip
 
 

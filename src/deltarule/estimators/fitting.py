@@ -28,6 +28,7 @@ from deltarule.estimators.validation import Score, held_out
 from deltarule.network.data import check_inputs, check_targets
 from deltarule.network.network import Network
 from deltarule.training.history import History
+from deltarule.training.lbfgs import descent_of
 from deltarule.training.loop import Loop
 from deltarule.training.plan import dropout_rates, require_plain_lbfgs
 
@@ -210,6 +211,7 @@ def _loop(
         callbacks=parameters.callbacks(est.callbacks),
         order=_orders(n, random if est.shuffle else None),
         show=False,
+        descend=descent_of(descent.rule),
     )
 
 

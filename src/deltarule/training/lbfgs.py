@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from deltarule.engines.reference import layer_norms, penalties
-from deltarule.equations.optimizers import LBFGS
+from deltarule.equations.optimizers import LBFGS, Optimizer
 from deltarule.equations.params import Array
 from deltarule.training.blas import one_blas_thread
-
-if TYPE_CHECKING:
-    from deltarule.training.loop import Loop
+from deltarule.training.loop import Loop, descend_by_steps
 
 
 class _Stopped(Exception):
     """Leaves SciPy from inside an evaluation, after Ctrl-C."""
+
+
+def descent_of(rule: Optimizer) -> Callable[[Loop], None]:
+    """How a loop goes down with this optimizer."""
+    return minimize_lbfgs if isinstance(rule, LBFGS) else descend_by_steps
 
 
 def minimize_lbfgs(loop: Loop) -> None:

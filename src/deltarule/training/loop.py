@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from deltarule.engines import Engine, Run, Steps
 from deltarule.equations.losses import shares
-from deltarule.equations.optimizers import LBFGS
 from deltarule.equations.params import Array
 from deltarule.equations.schedules import Schedule, Span
 from deltarule.errors import SpecError
@@ -23,7 +22,6 @@ from deltarule.training.divergence import divergence
 from deltarule.training.history import History
 from deltarule.training.holdout import HeldOut
 from deltarule.training.interrupt import stop_on_ctrl_c
-from deltarule.training.lbfgs import minimize_lbfgs
 from deltarule.training.metrics import metrics
 from deltarule.training.snapshot import Snapshot
 from deltarule.training.stopping import BestSoFar
@@ -35,6 +33,8 @@ class Loop:
 
     Attributes
     ----------
+    descend : callable
+        Loop -> None: takes it through its epochs, each ended by `end_epoch`.
     order : callable
         epoch (from 0) -> the order of the rows in it, (n,) int64.
     """
@@ -48,6 +48,7 @@ class Loop:
     callbacks: list[Callback]
     order: Callable[[int], NDArray[np.int64]]
     show: bool
+    descend: Callable[[Loop], None]
     checkpoint: CheckpointFile | None = None
     history: History = field(default_factory=History)
 
@@ -85,34 +86,14 @@ class Loop:
             for callback in self.callbacks:
                 callback.on_start(self.progress)
             if len(self.history) < self.epochs and self.progress.reason is None:
-                if isinstance(self.run.optimizer, LBFGS):
-                    minimize_lbfgs(self)
-                else:
-                    self._descend()
+                self.descend(self)
             self._finish()
         return self.history
 
     # -- epochs -------------------------------------------------------------------------------
 
-    def _descend(self) -> None:
-        for epoch in range(len(self.history), self.epochs):
-            start = time.perf_counter()
-            self.progress.epoch, self.progress.batch = epoch + 1, 0
-            rates = self._rates(epoch)
-            steps = self._steps(epoch, rates)
-            if not all_finite(self.run.net.theta):
-                # no loss told: it was the update of the last batch
-                steps.bad_batch = steps.done - 1 if steps.bad_batch is None else steps.bad_batch
-            if steps.bad_batch is not None:
-                self.raise_divergence(epoch + 1, steps.bad_batch + 1, float(rates[-1]))
-            if steps.done < self.batches:
-                break  # the epoch was cut short: it is not recorded
-            loss = steps.loss_sum / steps.weight_sum
-            assert steps.gradient_norms is not None  # the stretch began with batch 0
-            if self.end_epoch(loss, steps.gradient_norms, float(rates[-1]), start):
-                break
-
-    def _rates(self, epoch: int) -> Array:
+    def rates(self, epoch: int) -> Array:
+        """The learning rate of each batch of an epoch, (batches,)."""
         if type(self.schedule) is Schedule:  # constant: millions of tiny steps should not wait
             rate = self.run.optimizer.learning_rate
             return np.full(self.batches, rate, dtype=np.float64)
@@ -120,7 +101,7 @@ class Loop:
         factors = self.schedule.factors(numbers, self.span, self.schedule_state)
         return np.asarray(self.run.optimizer.learning_rate * factors, dtype=np.float64)
 
-    def _steps(self, epoch: int, rates: Array) -> Steps:
+    def steps(self, epoch: int, rates: Array) -> Steps:
         """One epoch: in one call of the engine, or batch by batch if a callback looks at them."""
         order = self.order(epoch)
         if not wants_batches(self.callbacks):
@@ -243,6 +224,26 @@ class Loop:
         if self.best is not None and "best" in arrays:
             self.best.epoch, self.best.value = facts["best_epoch"], facts["best_value"]
             self.best.theta = arrays["best"].copy()
+
+
+def descend_by_steps(loop: Loop) -> None:
+    """Epochs of steps, as the optimizer takes them."""
+    for epoch in range(len(loop.history), loop.epochs):
+        start = time.perf_counter()
+        loop.progress.epoch, loop.progress.batch = epoch + 1, 0
+        rates = loop.rates(epoch)
+        steps = loop.steps(epoch, rates)
+        if not all_finite(loop.run.net.theta):
+            # no loss told: it was the update of the last batch
+            steps.bad_batch = steps.done - 1 if steps.bad_batch is None else steps.bad_batch
+        if steps.bad_batch is not None:
+            loop.raise_divergence(epoch + 1, steps.bad_batch + 1, float(rates[-1]))
+        if steps.done < loop.batches:
+            break  # the epoch was cut short: it is not recorded
+        loss = steps.loss_sum / steps.weight_sum
+        assert steps.gradient_norms is not None  # the stretch began with batch 0
+        if loop.end_epoch(loss, steps.gradient_norms, float(rates[-1]), start):
+            break
 
 
 def all_finite(theta: Array) -> bool:

@@ -23,6 +23,7 @@ from deltarule.training.callbacks import Callback, Progress, as_callbacks
 from deltarule.training.checkpoint import Checkpoint, CheckpointFile, digest, get_checkpoint
 from deltarule.training.history import History
 from deltarule.training.holdout import hold_out
+from deltarule.training.lbfgs import descent_of
 from deltarule.training.loop import Loop
 from deltarule.training.metrics import metric_names
 from deltarule.training.stopping import BestSoFar, EarlyStopping, get_early_stopping
@@ -159,6 +160,7 @@ def train(
         callbacks=as_callbacks(callbacks),
         order=order,
         show=progress,
+        descend=descent_of(rule),
     )
     where = get_checkpoint(checkpoint)
     if where is not None:

@@ -10,18 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
+from deltarule.explain.counts.formulas import Counts, Products
 from deltarule.network.gradients import backward, forward
 from deltarule.network.network import Network
-
-if TYPE_CHECKING:
-    from deltarule.explain.counts.formulas import Products
-    from deltarule.explain.counts.report import ProductCounts
 
 _MOST = 3_000_000  # products that are counted one by one in a few seconds
 
@@ -55,7 +52,7 @@ class Counted:
 
     Attributes
     ----------
-    expected : ProductCounts
+    expected : Counts
         What the formulas say.
     all_weights, first_weight : Products
         What was counted.
@@ -64,7 +61,7 @@ class Counted:
         of the largest gradient.
     """
 
-    expected: ProductCounts
+    expected: Counts
     all_weights: Products
     first_weight: Products
     gradient_error: float
@@ -182,10 +179,8 @@ class Evaluation:
         return -(e[0] * self.y[0][0])
 
 
-def count(expected: ProductCounts, rng: Any) -> Counted:
+def count(expected: Counts, rng: Any) -> Counted:
     """The products of every way, counted on a random network of those sizes."""
-    from deltarule.explain.counts.formulas import Products
-
     many = sum(expected.all_weights)
     if many > _MOST:
         raise SpecError(

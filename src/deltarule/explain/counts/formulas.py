@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    pass
+from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Products(NamedTuple):
@@ -113,3 +111,46 @@ def _by_layer(L: int) -> dict[str, dict[str, Formula]]:
             "cached": one,
         },
     }
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The products of a network's gradient.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        n_0, ..., n_L.
+    all_weights : Products
+        For the gradient of every weight.
+    first_weight : Products
+        For the gradient of one weight of layer 1.
+    forward : int
+        Of the forward pass, for comparison.
+    number_of_paths : int
+        From one weight of layer 1 to the outputs.
+    """
+
+    sizes: tuple[int, ...]
+    all_weights: Products
+    first_weight: Products
+    forward: int
+    number_of_paths: int
+
+    @property
+    def layers(self) -> int:
+        """L, the number of layers of weights."""
+        return len(self.sizes) - 1
+
+    @property
+    def width(self) -> int | None:
+        """n if every layer, inputs included, has n units; else None."""
+        return self.sizes[0] if len(set(self.sizes)) == 1 else None
+
+    def formulas(self) -> dict[str, dict[str, Formula]]:
+        """For "all_weights" and "first_weight", the formula of each way.
+
+        In L and n if all layers have n units, else in sums over the layers with N_l = n_l ... n_L,
+        N_(L+1) = 1.
+        """
+        return _uniform(self.layers, self.width) if self.width else _by_layer(self.layers)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,56 +22,16 @@ from deltarule import options
 from deltarule.document.figures import new_figure, save_figure
 from deltarule.equations.spec import checked_sizes
 from deltarule.errors import SpecError
-from deltarule.explain.counts.formulas import WAYS, Formula, Products, _by_layer, _uniform
-
-if TYPE_CHECKING:
-    from deltarule.explain.counts.counted import Counted
+from deltarule.explain.counts.counted import Counted, count
+from deltarule.explain.counts.formulas import WAYS, Counts, Products
 
 _MOST_DIGITS = 4000  # more than that Python does not write out as a number
 _MOST_LAYERS = 1000
 
 
 @dataclass(frozen=True)
-class ProductCounts:
-    """What `count_products` gives.
-
-    Attributes
-    ----------
-    sizes : tuple of int
-        n_0, ..., n_L.
-    all_weights : Products
-        For the gradient of every weight.
-    first_weight : Products
-        For the gradient of one weight of layer 1.
-    forward : int
-        Of the forward pass, for comparison.
-    number_of_paths : int
-        From one weight of layer 1 to the outputs.
-    """
-
-    sizes: tuple[int, ...]
-    all_weights: Products
-    first_weight: Products
-    forward: int
-    number_of_paths: int
-
-    @property
-    def layers(self) -> int:
-        """L, the number of layers of weights."""
-        return len(self.sizes) - 1
-
-    @property
-    def width(self) -> int | None:
-        """n if every layer, inputs included, has n units; else None."""
-        return self.sizes[0] if len(set(self.sizes)) == 1 else None
-
-    def formulas(self) -> dict[str, dict[str, Formula]]:
-        """For "all_weights" and "first_weight", the formula of each way.
-
-        In L and n if all layers have n units, else in sums over the layers with N_l = n_l ... n_L,
-        N_(L+1) = 1.
-        """
-        return _uniform(self.layers, self.width) if self.width else _by_layer(self.layers)
+class ProductCounts(Counts):
+    """What `count_products` gives."""
 
     def by_depth(self) -> list[ProductCounts]:
         """The counts of the last 1, 2, ..., L layers as networks of their own."""
@@ -82,8 +42,6 @@ class ProductCounts:
 
         Raises SpecError where that would be more than 3 million products.
         """
-        from deltarule.explain.counts.counted import count  # not needed by the formulas
-
         return count(self, rng)
 
     def to_text(self) -> str:

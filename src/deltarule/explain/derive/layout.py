@@ -6,10 +6,9 @@ import html
 import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from deltarule.explain.derive.evaluate import plain_value
-from deltarule.explain.derive.steps import Step
+from deltarule.explain.derive.steps import Derived, Step
 from deltarule.explain.derive.task import Task
 from deltarule.formula.expression import Expression
 from deltarule.formula.fold import COLUMN, aligned, folded, unbroken, width
@@ -17,9 +16,6 @@ from deltarule.formula.latex import Latex
 from deltarule.formula.mathml import BREAK, MathML
 from deltarule.formula.text import Text
 from deltarule.formula.writer import TIED
-
-if TYPE_CHECKING:
-    from deltarule.explain.derive.report import Derivation
 
 #: Rows of an `aligned`, in which no page can break.
 _PAGE = 14
@@ -62,7 +58,7 @@ def _title(task: Task) -> str:
 # -- text -------------------------------------------------------------------------------------
 
 
-def text(derivation: Derivation, width: int) -> str:
+def text(derivation: Derived, width: int) -> str:
     """Unicode in lines of at most `width`, where the formulas let them break."""
     task = derivation.task
     lines = [*textwrap.wrap(_title(task), width), ""]
@@ -102,7 +98,7 @@ def _latex_lines(step: Step, value: float | None) -> list[str]:
     return lines if value is None else [*lines, f"= {writer.number(value)}"]
 
 
-def latex(derivation: Derivation, standalone: bool) -> str:
+def latex(derivation: Derived, standalone: bool) -> str:
     """An enumeration whose formulas break between factors; a document if `standalone`."""
     task = derivation.task
     writer = Latex(task.notation, task.set_apart)
@@ -135,7 +131,7 @@ def _ended(lines: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def display(derivation: Derivation) -> str:
+def display(derivation: Derived) -> str:
     """Aligned formulas, for a notebook, each short enough for a page."""
     writer = Latex(derivation.task.notation, derivation.task.set_apart)
     left = writer.write(derivation.steps[0].equal_to)
@@ -171,7 +167,7 @@ def _in_pages(formulas: list[list[str]]) -> list[list[list[str]]]:
     return groups
 
 
-def markdown(derivation: Derivation) -> str:
+def markdown(derivation: Derived) -> str:
     """A list whose formulas are display mathematics between double dollars."""
     task = derivation.task
     writer = Latex(task.notation, task.set_apart)
@@ -224,7 +220,7 @@ def _html_step(step: Step, value: float | None) -> str:
     )
 
 
-def fragment(derivation: Derivation) -> str:
+def fragment(derivation: Derived) -> str:
     """The steps as a list with its style, for a notebook or a page."""
     items = "".join(
         f"<li>{_html_step(step, derivation.values.get(step.number))}</li>\n"
@@ -237,7 +233,7 @@ def _styled(content: str) -> str:
     return f'<div class="derivation">\n<style>{_STYLE}</style>\n{content}\n</div>'
 
 
-def page(derivation: Derivation) -> str:
+def page(derivation: Derived) -> str:
     """A whole page; it loads nothing."""
     task = derivation.task
     title = MathML(task.notation, task.set_apart).sentence(heading(task))
@@ -258,7 +254,7 @@ def _page(plain: str, title: str, content: str) -> str:
 Pair = tuple[Step | None, Step | None]
 
 
-def paired(first: Derivation, second: Derivation) -> list[Pair]:
+def paired(first: Derived, second: Derived) -> list[Pair]:
     """Steps that say the same side by side: by phase, and in it by their order."""
     phases = list(dict.fromkeys(step.phase for one in (first, second) for step in one.steps))
     phases.sort(key=_order)
@@ -274,7 +270,7 @@ def _order(phase: str) -> tuple[int, int]:
     return ("given", "derive", "cache", "result", "numbers").index(name), -int(layer or 0)
 
 
-def text_beside(first: Derivation, second: Derivation, width: int) -> str:
+def text_beside(first: Derived, second: Derived, width: int) -> str:
     """Two columns, or one under the other where a line is too narrow for two."""
     half = (width - 3) // 2
     columns = (first, second)
@@ -290,11 +286,11 @@ def text_beside(first: Derivation, second: Derivation, width: int) -> str:
     return _ended(lines)
 
 
-def _column(step: Step | None, of: Derivation, width: int) -> list[str]:
+def _column(step: Step | None, of: Derived, width: int) -> list[str]:
     return [] if step is None else step_lines(step, width, of.values.get(step.number))
 
 
-def fragment_beside(first: Derivation, second: Derivation) -> str:
+def fragment_beside(first: Derived, second: Derived) -> str:
     """A table of two columns with its style, for a notebook or a page."""
     columns = (first, second)
     titles = [
@@ -310,13 +306,13 @@ def fragment_beside(first: Derivation, second: Derivation) -> str:
     return _styled("<table>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>")
 
 
-def page_beside(first: Derivation, second: Derivation) -> str:
+def page_beside(first: Derived, second: Derived) -> str:
     """A page with a table of two columns."""
     plain = f"{first.task.notation.name} and {second.task.notation.name} notation"
     return _page(plain, f"One derivation in {plain}", fragment_beside(first, second))
 
 
-def latex_beside(first: Derivation, second: Derivation, standalone: bool) -> str:
+def latex_beside(first: Derived, second: Derived, standalone: bool) -> str:
     """Each pair of steps in two columns, long ones below each other; a document if `standalone`."""
     lines: list[str] = []
     for pair in paired(first, second):
@@ -343,7 +339,7 @@ def _latex_cell(step: Step, value: float | None) -> str:
     return "\n".join(lines)
 
 
-def markdown_beside(first: Derivation, second: Derivation) -> str:
+def markdown_beside(first: Derived, second: Derived) -> str:
     """A table of two columns."""
     names = [one.task.notation.name for one in (first, second)]
     lines = [f"| {names[0]} | {names[1]} |", "|---|---|"]

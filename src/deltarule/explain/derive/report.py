@@ -7,7 +7,7 @@ any of four notations, with every step checked as a number (`Derivation.verify`)
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from deltarule.explain.derive import layout as pages
 from deltarule.explain.derive.evaluate import Definition, Point, evaluate
 from deltarule.explain.derive.matrix import matrix_steps
 from deltarule.explain.derive.scalar import scalar_steps
-from deltarule.explain.derive.steps import Step
+from deltarule.explain.derive.steps import Derived, Step
 from deltarule.explain.derive.task import Task, make_task
 from deltarule.explain.derive.verify import Numbers, Verification, set_absent, verify, wanted
 from deltarule.formula import expression as ex
@@ -41,28 +41,8 @@ _MOST_TERMS = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Derivation:
-    """What `derive` gives: `print` it, or see `to_text`, `to_latex`, `to_html`, `to_markdown`.
-
-    Attributes
-    ----------
-    task : Task
-        What is derived.
-    steps : list of Step
-        Each with its rule, its expression, why, and what it is equal to.
-    point : Point or None
-        The network and the sample, where numbers were given.
-    value : float or None
-        The derivative sought at that sample, if there is one.
-    values : dict
-        By the number of a step, what is shown that it comes to: for the last one.
-    """
-
-    task: Task
-    steps: list[Step]
-    point: Point | None = field(default=None, repr=False)
-    value: float | None = None
-    values: dict[int, float] = field(default_factory=dict, repr=False)
+class Derivation(Derived):
+    """What `derive` gives: `print` it, or see `to_text`, `to_latex`, `to_html`, `to_markdown`."""
 
     def verify(self, rng: Any = 0, trials: int = 20) -> Verification:
         """Check every step as a number on random networks (SPEC X4).

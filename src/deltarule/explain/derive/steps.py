@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from deltarule.explain.derive.evaluate import Definition
+from deltarule.explain.derive.evaluate import Definition, Point
 from deltarule.explain.derive.task import Task
 from deltarule.formula.expression import Expression
+from deltarule.formula.latex import Latex
+from deltarule.formula.text import Text
 from deltarule.formula.writer import TIED
-
-if TYPE_CHECKING:
-    from deltarule.formula.text import Text
-
 
 #: The rules that a step may apply.
 RULES = (
@@ -76,13 +73,9 @@ class Step:
     @property
     def latex(self) -> str:
         """The expression in LaTeX, for a formula."""
-        from deltarule.formula.latex import Latex  # writing stands above the steps
-
         return Latex(self.task.notation, self.task.set_apart).write(self.expression)
 
     def _text(self) -> Text:
-        from deltarule.formula.text import Text  # writing stands above the steps
-
         return Text(self.task.notation, self.task.set_apart)
 
     def __str__(self) -> str:
@@ -125,3 +118,28 @@ class Steps:
             )
         )
         return len(self.done)
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """The steps of a derivation, and the numbers of its sample.
+
+    Attributes
+    ----------
+    task : Task
+        What is derived.
+    steps : list of Step
+        Each with its rule, its expression, why, and what it is equal to.
+    point : Point or None
+        The network and the sample, where numbers were given.
+    value : float or None
+        The derivative sought at that sample, if there is one.
+    values : dict
+        By the number of a step, what is shown that it comes to: for the last one.
+    """
+
+    task: Task
+    steps: list[Step]
+    point: Point | None = field(default=None, repr=False)
+    value: float | None = None
+    values: dict[int, float] = field(default_factory=dict, repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,6 @@ from deltarule.errors import SpecError
 from deltarule.formula.expression import Derivative, Expression, Index, Symbol, Total
 from deltarule.formula.notation import Notation
 from deltarule.network.network import Network
-
-if TYPE_CHECKING:
-    pass
-
 
 #: With their canonical output activations these have the delta o - y (SPEC C10).
 FUSED = ("squared_error", "log_loss", "cross_entropy", "poisson")

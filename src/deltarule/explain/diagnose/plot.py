@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from deltarule.errors import DeltaruleError
+from deltarule.explain.diagnose.diagnosed import Diagnosed
 from deltarule.files import write_atomically
 
-if TYPE_CHECKING:
-    from deltarule.explain.diagnose.report import Diagnosis
 
-
-def plot_diagnosis(d: Diagnosis, path: str | Path | None) -> Any:
+def plot_diagnosis(d: Diagnosed, path: str | Path | None) -> Any:
     """See `Diagnosis.plot`."""
     figure = _figure(15)
     deltas, activations, units = figure.subplots(1, 3)
@@ -48,7 +46,7 @@ def plot_diagnosis(d: Diagnosis, path: str | Path | None) -> Any:
     return _finished(figure, "layer", path)
 
 
-def plot_records(records: Sequence[Diagnosis], path: str | Path | None) -> Any:
+def plot_records(records: Sequence[Diagnosed], path: str | Path | None) -> Any:
     """See `Diagnose.plot`."""
     figure = _figure(10)
     deltas, units = figure.subplots(1, 2)

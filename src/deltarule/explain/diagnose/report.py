@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,15 @@ from deltarule.equations.params import Array
 from deltarule.errors import DataError, SpecError
 from deltarule.explain.case import NetworkFile, read_network
 from deltarule.explain.diagnose.advice import ROWS as TRIAL_ROWS
-from deltarule.explain.diagnose.advice import Advice, Case, advise
+from deltarule.explain.diagnose.advice import Case, advise
+from deltarule.explain.diagnose.diagnosed import Diagnosed
 from deltarule.explain.diagnose.findings import (
     Finding,
-    exploding_layer,
     find,
-    vanishing_layer,
-    zero_layer,
 )
-from deltarule.explain.diagnose.measure import LayerDiagnosis, Measured, NonFinite, measure
+from deltarule.explain.diagnose.measure import Measured, measure
+from deltarule.explain.diagnose.plot import plot_diagnosis
+from deltarule.explain.diagnose.text import diagnosis_text
 from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
 from deltarule.network.network import Network
 
@@ -37,70 +37,8 @@ VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnosis:
-    """What `diagnose` gives: `print(d)` or `d.to_text()`, `to_dict`, `to_json`, `plot`.
-
-    Attributes
-    ----------
-    network : str
-        What was diagnosed.
-    dtype : str
-        The network's own precision.
-    loss : float
-        C of the rows, without penalties.
-    l2 : float
-    layers : list of LayerDiagnosis
-        layers[l-1] holds the measures of layer l.
-    findings : list of Finding
-        What is not as it should be; empty if nothing was found.
-    non_finite : list of NonFinite
-        In the order of computation.
-    advice : list of Advice
-        What was tried on a copy, what helped first.
-    notes : list of str
-    rows : (m,) array
-        The rows of X that were looked at.
-    trial_rows : (k,) array
-        Those of X that every advice was tried on; empty if none was.
-    seed : int
-        Of the weights and the training of what was tried.
-    epoch : int or None
-        During training: after how many epochs.
-    """
-
-    network: str
-    dtype: str
-    loss: float
-    l2: float
-    layers: list[LayerDiagnosis]
-    findings: list[Finding]
-    non_finite: list[NonFinite]
-    advice: list[Advice] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    rows: Array = field(default_factory=lambda: np.arange(0))
-    trial_rows: Array = field(default_factory=lambda: np.arange(0))
-    seed: int = 0
-    epoch: int | None = None
-
-    @property
-    def finite(self) -> bool:
-        """Whether every number of the passes is finite, in the network's own precision."""
-        return not self.non_finite and math.isfinite(self.loss)
-
-    @property
-    def vanishes_at(self) -> int | None:
-        """The first layer from the top with rms(delta_l) < 1e-4 rms(delta_L), or None."""
-        return vanishing_layer(self.layers)
-
-    @property
-    def explodes_at(self) -> int | None:
-        """The first layer from the top with rms(delta_l) > 1e4 rms(delta_L), or None."""
-        return exploding_layer(self.layers)
-
-    @property
-    def zero_in_float32_at(self) -> int | None:
-        """The first layer from the top whose delta is all 0 in float32 only, or None."""
-        return zero_layer(self.layers)
+class Diagnosis(Diagnosed):
+    """What `diagnose` gives: `print(d)` or `d.to_text()`, `to_dict`, `to_json`, `plot`."""
 
     def to_text(self, max_layers: int | None = 12) -> str:
         """Tables of the layers, the findings and the advice.
@@ -108,8 +46,6 @@ class Diagnosis:
         Of more than `max_layers` layers (None: no limit) those are shown between which something
         happens, and some evenly spaced.
         """
-        from deltarule.explain.diagnose.text import diagnosis_text
-
         return diagnosis_text(self, max_layers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -155,8 +91,6 @@ class Diagnosis:
         ending). Needs the extra "plot": without it, DeltaruleError. OutputError if the file cannot
         be written.
         """
-        from deltarule.explain.diagnose.plot import plot_diagnosis
-
         return plot_diagnosis(self, path)
 
     def __str__(self) -> str:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deltarule.explain.diagnose.advice import ROWS, STEPS, Trial
-
-if TYPE_CHECKING:
-    from deltarule.explain.diagnose.measure import LayerDiagnosis
-    from deltarule.explain.diagnose.report import Diagnosis
+from deltarule.explain.diagnose.diagnosed import Diagnosed
+from deltarule.explain.diagnose.measure import LayerDiagnosis
 
 _WIDTH = 100
 
 
-def diagnosis_text(d: Diagnosis, max_layers: int | None) -> str:
+def diagnosis_text(d: Diagnosed, max_layers: int | None) -> str:
     """See `Diagnosis.to_text`."""
     when = "" if d.epoch is None else f" after epoch {d.epoch}"
     lines = [
@@ -64,7 +61,7 @@ def _item(text: str) -> str:
     return textwrap.fill(text, _WIDTH, initial_indent="- ", subsequent_indent="  ")
 
 
-def _shown(d: Diagnosis, most: int | None) -> list[LayerDiagnosis]:
+def _shown(d: Diagnosed, most: int | None) -> list[LayerDiagnosis]:
     """All layers, or those at which something happens and some evenly spaced."""
     L = len(d.layers)
     if most is None or most >= L:
@@ -76,7 +73,7 @@ def _shown(d: Diagnosis, most: int | None) -> list[LayerDiagnosis]:
     return [d.layers[l - 1] for l in sorted({*marks, *spaced})]
 
 
-def _tables(d: Diagnosis, shown: list[LayerDiagnosis]) -> list[str]:
+def _tables(d: Diagnosed, shown: list[LayerDiagnosis]) -> list[str]:
     lines = []
     if len(shown) < len(d.layers):
         lines += [f"{len(shown)} of {len(d.layers)} layers:", ""]
@@ -111,7 +108,7 @@ def _tables(d: Diagnosis, shown: list[LayerDiagnosis]) -> list[str]:
     return [*lines, aligned(down, lower), "", aligned(up, upper, left=(1,)), ""]
 
 
-def _advice(d: Diagnosis) -> list[str]:
+def _advice(d: Diagnosed) -> list[str]:
     before = d.advice[0].before
     rows = [["as it is", *_trial(before), ""]]
     rows += [

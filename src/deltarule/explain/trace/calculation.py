@@ -9,8 +9,7 @@ import numpy as np
 from deltarule.equations.params import Array
 from deltarule.explain.trace import by_hand
 from deltarule.explain.trace.by_hand import Figures, join_terms, product_of
-from deltarule.explain.trace.report import Trace
-from deltarule.explain.trace.steps import TracedPass, TracedStep
+from deltarule.explain.trace.steps import Traced, TracedPass, TracedStep
 from deltarule.formula.notation import Symbols
 
 
@@ -28,7 +27,7 @@ class Writer:
 
     Parameters
     ----------
-    trace : Trace
+    trace : Traced
     symbols : Symbols
     digits : int or None
         Significant digits shown.
@@ -37,7 +36,7 @@ class Writer:
     """
 
     def __init__(
-        self, trace: Trace, symbols: Symbols, digits: int | None, max_terms: int | None
+        self, trace: Traced, symbols: Symbols, digits: int | None, max_terms: int | None
     ) -> None:
         self.trace, self.net = trace, trace.net
         self.symbols, self.notation = symbols, symbols.notation

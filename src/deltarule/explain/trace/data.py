@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.equations.params import Array
-from deltarule.explain.trace.report import Trace
-from deltarule.explain.trace.steps import TracedStep
+from deltarule.explain.trace.steps import Traced, TracedStep
 
 FORMAT = "deltarule.trace"
 VERSION = 1
@@ -25,7 +24,7 @@ def trace_schema() -> dict[str, Any]:
     return schema
 
 
-def as_dict(trace: Trace) -> dict[str, Any]:
+def as_dict(trace: Traced) -> dict[str, Any]:
     """What `Trace.to_dict` gives."""
     net = trace.net
     absent: list[Array | None] = [None] * len(net.activations)

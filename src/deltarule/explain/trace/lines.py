@@ -14,8 +14,7 @@ import numpy as np
 
 from deltarule.equations.params import Array
 from deltarule.explain.trace.calculation import Line, Writer
-from deltarule.explain.trace.report import Trace
-from deltarule.explain.trace.steps import TracedPass, TracedStep
+from deltarule.explain.trace.steps import Traced, TracedPass, TracedStep
 from deltarule.formula.notation import Symbols
 
 PHASES = {
@@ -72,7 +71,7 @@ class Lines:
     """All lines of a trace in one notation; see `Writer` for digits and max_terms."""
 
     def __init__(
-        self, trace: Trace, notation: str, digits: int | None, max_terms: int | None
+        self, trace: Traced, notation: str, digits: int | None, max_terms: int | None
     ) -> None:
         self.trace, self.net = trace, trace.net
         self.symbols = Symbols(notation, trace.net.sizes)

@@ -13,7 +13,6 @@ from importlib import resources
 
 from deltarule.explain.trace.lines import Lines
 from deltarule.explain.trace.picture import Picture, calculation
-from deltarule.explain.trace.report import Trace
 from deltarule.explain.trace.selection import (
     Selection,
     Shown,
@@ -25,6 +24,7 @@ from deltarule.explain.trace.selection import (
     place,
     results,
 )
+from deltarule.explain.trace.steps import Traced
 from deltarule.formula.typeset import html as typeset
 
 # Nothing is fetched, whatever a name in the network may hold.
@@ -32,7 +32,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 def page(
-    trace: Trace,
+    trace: Traced,
     *,
     notation: str,
     digits: int | None,
@@ -69,9 +69,9 @@ def page(
     )
 
 
-def frame(trace: Trace) -> str:
-    """The page for a notebook, where its styles and script must not meet others."""
-    whole = html.escape(trace.to_html(max_lines=300))
+def frame(page: str) -> str:
+    """A page for a notebook, where its styles and script must not meet others."""
+    whole = html.escape(page)
     return (
         f'<iframe srcdoc="{whole}" sandbox="allow-scripts" title="Trace of back-propagation" '
         'style="width:100%;height:44rem;border:0"></iframe>'
@@ -110,14 +110,14 @@ def _picture(picture: Picture) -> str:
     )
 
 
-def _results(trace: Trace, lines: Lines) -> Iterator[str]:
+def _results(trace: Traced, lines: Lines) -> Iterator[str]:
     yield '<section><h2>Result</h2><table class="result">'
     for name, what in results(trace, lines):
         yield f"<tr><th>{name}</th><td>{typeset(what)}</td></tr>"
     yield "</table></section>\n"
 
 
-def _tables(trace: Trace, lines: Lines, selection: Selection) -> Iterator[str]:
+def _tables(trace: Traced, lines: Lines, selection: Selection) -> Iterator[str]:
     """All lines, a section per phase and a table per formula."""
     last = ""
     for shown in selection:
@@ -131,7 +131,7 @@ def _tables(trace: Trace, lines: Lines, selection: Selection) -> Iterator[str]:
         yield f'<p class="note">{html.escape(left_out(selection))}</p>'
 
 
-def _table(trace: Trace, lines: Lines, shown: Shown) -> Iterator[str]:
+def _table(trace: Traced, lines: Lines, shown: Shown) -> Iterator[str]:
     group = shown.group
     yield f"<table><caption><span>{place(trace, group)}</span> {typeset(group.formula)}</caption>"
     for line in shown.lines:

@@ -15,8 +15,8 @@ import numpy as np
 from deltarule.equations.params import Array
 from deltarule.explain.trace.calculation import Line
 from deltarule.explain.trace.lines import Lines
-from deltarule.explain.trace.report import Trace
 from deltarule.explain.trace.selection import layer_name
+from deltarule.explain.trace.steps import Traced
 from deltarule.formula.typeset import MINUS
 from deltarule.formula.typeset import html as typeset
 
@@ -67,7 +67,7 @@ class Picture:
         What is not there, in words; "" if all is.
     """
 
-    def __init__(self, trace: Trace, lines: Lines) -> None:
+    def __init__(self, trace: Traced, lines: Lines) -> None:
         self.trace, self.lines = trace, lines
         sizes, L = trace.net.sizes, len(trace.net.activations)
         self.layers = list(range(L + 1))
@@ -304,7 +304,7 @@ def _rows(size: int) -> list[int | None]:
     return [*range(_FIRST), None, *range(size - _LAST, size)]
 
 
-def _within_budget(trace: Trace, units: int, wires: int) -> tuple[list[int], list[int]]:
+def _within_budget(trace: Traced, units: int, wires: int) -> tuple[list[int], list[int]]:
     """The steps and samples of which there is room for all numbers: some samples, then steps."""
     steps, n = list(range(1, len(trace.steps) + 1)), len(trace.X)
     room = _MOST_NUMBERS // (min(n, 3) * units + wires)

@@ -19,36 +19,17 @@ from deltarule import options
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 from deltarule.explain.case import Edges, NetworkFile, read_network
-from deltarule.explain.trace.steps import TracedStep, _Tracer
+from deltarule.explain.trace.data import as_dict
+from deltarule.explain.trace.page import frame, page
+from deltarule.explain.trace.selection import Wanted, markdown, text
+from deltarule.explain.trace.steps import Traced, Tracer
 from deltarule.network.data import check_inputs, check_targets, is_sparse
 from deltarule.network.network import Network
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
-    """What `trace` gives: `print(t)` or `t.to_text()`, `to_markdown`, `to_html`, `to_json`.
-
-    Attributes
-    ----------
-    net : Network
-        As it was before the first step.
-    X : (n, n_0) array
-    Y : (n, n_L) array
-    learning_rate : float
-    reduction : "mean" or "sum"
-    edges : list of L bool arrays (n_{l-1}, n_l), or None if all edges are there
-    trainable_biases : bool
-    steps : list of TracedStep
-    """
-
-    net: Network
-    X: Array
-    Y: Array
-    learning_rate: float
-    reduction: str
-    edges: Edges | None
-    trainable_biases: bool
-    steps: list[TracedStep]
+class Trace(Traced):
+    """What `trace` gives: `print(t)` or `t.to_text()`, `to_markdown`, `to_html`, `to_json`."""
 
     def to_text(
         self,
@@ -76,8 +57,6 @@ class Trace:
 
         Raises SpecError if there is no such layer, neuron, sample, step or notation.
         """
-        from deltarule.explain.trace.selection import Wanted, text
-
         wanted = Wanted(layer, neuron, sample, step, max_lines)
         return text(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
@@ -94,8 +73,6 @@ class Trace:
         max_terms: int | None = 12,
     ) -> str:
         """The same as Markdown, one table per formula; parameters as for `to_text`."""
-        from deltarule.explain.trace.selection import Wanted, markdown
-
         wanted = Wanted(layer, neuron, sample, step, max_lines)
         return markdown(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
@@ -108,16 +85,12 @@ class Trace:
         max_terms: int | None = 12,
     ) -> str:
         """One self-contained page: the network drawn, and the tables; parameters as `to_text`."""
-        from deltarule.explain.trace.page import page
-
         return page(
             self, notation=notation, digits=digits, max_lines=max_lines, max_terms=max_terms
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as `trace_schema()` describes it: lists, all digits, null for no edge."""
-        from deltarule.explain.trace.data import as_dict
-
         return as_dict(self)
 
     def to_json(self, indent: int | None = None) -> str:
@@ -134,9 +107,7 @@ class Trace:
         return f"Trace({self.net!r}, {size}, {losses})"
 
     def _repr_html_(self) -> str:
-        from deltarule.explain.trace.page import frame
-
-        return frame(self)
+        return frame(self.to_html(max_lines=300))
 
 
 def trace(
@@ -191,7 +162,7 @@ def trace(
     options.count(None, steps=steps)
     X, Y = _samples(network, x, y)
     there = _checked_edges(network, edges)
-    tracer = _Tracer(network, X, Y, float(learning_rate), reduction, there, trainable_biases)
+    tracer = Tracer(network, X, Y, float(learning_rate), reduction, there, trainable_biases)
     return Trace(
         network.copy(),
         X,

@@ -11,7 +11,7 @@ from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 from deltarule.explain.trace.calculation import Line
 from deltarule.explain.trace.lines import PHASES, Group, Lines
-from deltarule.explain.trace.report import Trace
+from deltarule.explain.trace.steps import Traced
 
 _MOST_DIGITS = 17  # a float64 has no more
 _SHORT = 16  # so many inputs and targets are shown in one line
@@ -44,7 +44,7 @@ class Selection:
     lines of each group, then layers between the first and the last ones. `left_out` says which.
     """
 
-    def __init__(self, trace: Trace, lines: Lines, wanted: Wanted) -> None:
+    def __init__(self, trace: Traced, lines: Lines, wanted: Wanted) -> None:
         self.trace, self.lines, self.wanted = trace, lines, wanted
         _check(trace, wanted)
         L, n, count = len(trace.net.activations), len(trace.X), len(trace.steps)
@@ -101,7 +101,7 @@ class Selection:
                 yield Shown(step, group, group.lines(entries[:shown]), more)
 
 
-def _check(trace: Trace, wanted: Wanted) -> None:
+def _check(trace: Traced, wanted: Wanted) -> None:
     L = len(trace.net.activations)
     if wanted.layer is not None and not 0 <= wanted.layer <= L:
         raise SpecError(f"layer {wanted.layer}: the layers are 0 (the inputs) to {L}")
@@ -147,7 +147,7 @@ def _named(name: str, values: list[int]) -> str:
 # -- what text and Markdown have in common --------------------------------------------------------
 
 
-def facts(trace: Trace, digits: int | None) -> list[str]:
+def facts(trace: Traced, digits: int | None) -> list[str]:
     """What a trace is of, in a few sentences."""
     n, steps = len(trace.X), len(trace.steps)
     samples = "1 sample" if n == 1 else f"{n} samples, the {trace.reduction} of their losses"
@@ -172,7 +172,7 @@ def _row(values: Array) -> str:
     return f"({', '.join(f'{v:.6g}' for v in values)})"
 
 
-def results(trace: Trace, lines: Lines) -> list[tuple[str, str]]:
+def results(trace: Traced, lines: Lines) -> list[tuple[str, str]]:
     """Loss and, where there is one output of one sample, output: before and after each step."""
     n, C = lines.write.n, lines.symbols.C
     passes = [trace.steps[0].before, *(step.after for step in trace.steps)]
@@ -186,19 +186,19 @@ def results(trace: Trace, lines: Lines) -> list[tuple[str, str]]:
     return rows
 
 
-def heading(trace: Trace, shown: Shown) -> str:
+def heading(trace: Traced, shown: Shown) -> str:
     """The phase, and the step if there are several."""
     step = f"Step {shown.step}: " if len(trace.steps) > 1 else ""
     return step + (PHASES[shown.group.phase].lower() if step else PHASES[shown.group.phase])
 
 
-def place(trace: Trace, group: Group) -> str:
+def place(trace: Traced, group: Group) -> str:
     """The layer and the sample of a group, as far as they are not plain."""
     sample = f", sample {group.sample}" if group.sample and len(trace.X) > 1 else ""
     return ("loss" if group.quantity == "loss" else layer_name(trace, group.layer)) + sample
 
 
-def layer_name(trace: Trace, l: int) -> str:
+def layer_name(trace: Traced, l: int) -> str:
     """What a layer is called in every notation: some documents count the inputs as layer 1."""
     if l in (0, len(trace.net.activations)):
         return "inputs" if l == 0 else "output layer"
@@ -217,7 +217,7 @@ def left_out(selection: Selection) -> str:
 
 
 def text(
-    trace: Trace, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
+    trace: Traced, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
 ) -> str:
     """What `Trace.to_text` gives."""
     check_shown(digits, max_terms)
@@ -262,7 +262,7 @@ def _aligned(lines: Sequence[Line], of: Lines) -> list[str]:
 
 
 def markdown(
-    trace: Trace, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
+    trace: Traced, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
 ) -> str:
     """What `Trace.to_markdown` gives."""
     check_shown(digits, max_terms)

@@ -75,7 +75,34 @@ class TracedStep:
         return self.activation_gradients[0]
 
 
-class _Tracer:
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """Steps of gradient descent with all that they were taken from.
+
+    Attributes
+    ----------
+    net : Network
+        As it was before the first step.
+    X : (n, n_0) array
+    Y : (n, n_L) array
+    learning_rate : float
+    reduction : "mean" or "sum"
+    edges : list of L bool arrays (n_{l-1}, n_l), or None if all edges are there
+    trainable_biases : bool
+    steps : list of TracedStep
+    """
+
+    net: Network
+    X: Array
+    Y: Array
+    learning_rate: float
+    reduction: str
+    edges: Edges | None
+    trainable_biases: bool
+    steps: list[TracedStep]
+
+
+class Tracer:
     """The steps, one after the other, on parameters of their own."""
 
     def __init__(
