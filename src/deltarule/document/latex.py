@@ -1,0 +1,130 @@
+"""A document as LaTeX: a part of a document that needs no package, or a whole one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from deltarule.document import text
+from deltarule.document.blocks import (
+    Block,
+    Code,
+    Document,
+    Heading,
+    Inline,
+    Item,
+    Items,
+    Lines,
+    Listing,
+    Marked,
+    Names,
+    Phrase,
+    Point,
+    Table,
+    Tag,
+    Title,
+    parts,
+)
+from deltarule.formula.latex import escaped
+
+#: Rows of a `tabular`, in which no page can break.
+_PAGE = 40
+#: Characters of a row from which on its letters get smaller.
+_SIZES = ((150, r"\tiny "), (110, r"\scriptsize "), (85, r"\footnotesize "))
+
+
+def write(document: Document, standalone: bool = False) -> str:
+    """The document, for a LaTeX document or as a whole one, with a line end at its end."""
+    written = ("\n".join(_block(block)) for block in document.blocks)
+    content = "\n\n".join(one for one in written if one) + "\n"
+    return whole(content) if standalone else content
+
+
+def whole(content: str) -> str:
+    """A document of its own around LaTeX."""
+    return (
+        "\\documentclass[11pt,a4paper]{article}\n"
+        "\\usepackage[margin=2cm]{geometry}\n"
+        "\\setlength{\\parindent}{0pt}\\setlength{\\parskip}{4pt}\\raggedright\\sloppy\n"
+        f"\\begin{{document}}\n{content}\\end{{document}}\n"
+    )
+
+
+def phrase(said: Phrase) -> str:
+    """A phrase, escaped."""
+    return "".join(map(_inline, parts(said)))
+
+
+def table(of: Table) -> list[str]:
+    """The rows that are shown, in one `tabular`."""
+    return _tabular(of, of.shown)
+
+
+def _tabular(of: Table, rows: Sequence[Sequence[Phrase]]) -> list[str]:
+    head = [_row(of.head) + r" \\ \hline"] if of.head else []
+    return [
+        rf"\begin{{tabular}}{{{of.align}}}",
+        *head,
+        *(_row(row) + r" \\" for row in rows),
+        r"\end{tabular}",
+    ]
+
+
+def _row(cells: Sequence[Phrase]) -> str:
+    return " & ".join(map(phrase, cells))
+
+
+def _inline(part: Inline) -> str:
+    match part:
+        case str():
+            return escaped(part)
+        case Code(code):
+            return rf"\texttt{{{escaped(code)}}}" if code else ""
+        case Tag(name):
+            return rf" (\texttt{{{escaped(name)}}})"
+        case Marked(words, kind):
+            return rf"\textbf{{{escaped(words)}}}" if kind == "bad" else escaped(words)
+        case _:
+            return f"${part.latex()}$" if part.latex() else ""
+
+
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case Title(title):
+            yield rf"\section*{{{escaped(title)}}}"
+        case Heading(heading):
+            yield rf"\subsection*{{{escaped(heading)}}}"
+        case Lines(lines):
+            yield from ("\n\n".join(map(phrase, lines)),)
+        case Point(name, sentence):
+            yield rf"\textbf{{{escaped(name)}.}} {phrase(sentence)}"
+        case Names(lead, names):
+            yield f"{escaped(lead)}: {escaped('; '.join(names))}."
+        case Items() if block.items:
+            kind = "enumerate" if block.marker == "1." else "itemize"
+            items = map(_item, block.items)
+            yield from (rf"\begin{{{kind}}}", *items, rf"\end{{{kind}}}")
+        case Table() if block.rows:
+            yield from _tables(block)
+        case Listing(lines):
+            yield from (r"\begin{verbatim}", *lines, r"\end{verbatim}")
+
+
+def _item(item: Item) -> str:
+    facts = "".join(
+        rf" \\ {f'{escaped(one.label)}: ' if one.label else ''}{phrase(one.value)}"
+        for one in item.facts
+    )
+    return rf"\item {phrase(item.sentence)}{facts}"
+
+
+def _tables(of: Table) -> Iterator[str]:
+    """A table in pieces between which a page may break, in letters that let it fit."""
+    if of.caption:
+        yield phrase(of.caption) + r"\par"
+    long = max(map(len, text.table(of)))
+    size = next((size for most, size in _SIZES if long > most), "")
+    for start in range(0, len(of.shown), _PAGE):
+        first, *lines = _tabular(of, of.shown[start : start + _PAGE])
+        yield from (rf"{{{size}{first}", *lines, "}" + r"\par" * (start + _PAGE < len(of.shown)))
+    if of.more:
+        yield rf"\par {escaped(of.more)}"

@@ -1,0 +1,50 @@
+"""What every result can do: be read by people in four formats, and by programs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from deltarule.document import html, json, markdown, text
+from deltarule.document.blocks import Document
+
+
+class Shown(ABC):
+    """A result that says what it has to say once, in `document`, and is written in every format."""
+
+    @abstractmethod
+    def document(self) -> Document:
+        """What it says, as blocks."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for programs."""
+
+    def to_text(self) -> str:
+        """As plain text."""
+        return text.write(self.document())
+
+    def to_markdown(self) -> str:
+        """As Markdown."""
+        return markdown.write(self.document())
+
+    def to_html(self) -> str:
+        """As one HTML page that needs nothing else and fetches nothing."""
+        return html.write(self.document())
+
+    def to_latex(self, *, standalone: bool = False) -> str:
+        """For a LaTeX document; with `standalone` a whole one."""
+        # LaTeX alone needs the formulas' nodes, which take 11 ms to import
+        from deltarule.document import latex
+
+        return latex.write(self.document(), standalone)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """`to_dict` as JSON; null stands for NaN and infinity."""
+        return json.write(self.to_dict(), indent)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return html.fragment(self.document())
