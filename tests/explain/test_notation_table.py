@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 import deltarule as dr
 from deltarule.cli.main import app
+from deltarule.document import html
 from deltarule.explain.notation_table import COLUMNS
 
 SIZES = (3, 4, 5, 2)
@@ -481,10 +482,11 @@ def test_html_is_whole_and_loads_nothing() -> None:
     tags.feed(text)
     assert not tags.open
     equations = sum(row.kind == "equation" for row in TABLES[2].rows)
-    assert tags.cells == len(COLUMNS) * (len(TABLES[2].rows) + equations)
+    symbols = len(TABLES[2].rows) - equations
+    assert tags.cells == (len(COLUMNS) + 1) * symbols + 2 * len(COLUMNS) * equations
     assert "<tr><td>D: index</td>" in text  # an equation has a line of its own, wide enough
     assert "<i>w</i><sub>2jk</sub>" in text
-    assert TABLES[2]._repr_html_() in text
+    assert html.body(TABLES[2].document()) in text
 
 
 def test_latex_formulas_are_understood_by_another_typesetter() -> None:

@@ -6,15 +6,28 @@ numbers, the order of a weight's indices and the signs can be seen, not only tol
 
 from __future__ import annotations
 
-import html
-import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from deltarule import options
+from deltarule.document import (
+    Code,
+    Document,
+    Heading,
+    Item,
+    Items,
+    Lines,
+    Phrase,
+    Shown,
+    Table,
+    Title,
+    latex,
+    markdown,
+)
+from deltarule.document.blocks import Block
+from deltarule.document.formulas import Plain
 from deltarule.errors import SpecError
-from deltarule.explain.check.report import page
-from deltarule.formula import typeset
 from deltarule.formula.notation import Symbols
 
 #: The columns: who writes so.
@@ -26,6 +39,7 @@ COLUMNS = {
     "canonical": "ours",
     "code": "code",
 }
+_HEAD = ("", *COLUMNS.values())
 _UNBIASED = ("column", "index")  # documents whose networks have no biases
 
 
@@ -51,7 +65,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class NotationTable:
+class NotationTable(Shown):
     """What `notation_table` gives: `print` it, or one of `to_markdown`, `to_html`, `to_latex`.
 
     Attributes
@@ -82,82 +96,50 @@ class NotationTable:
             f"{self.layers} layers"
         )
 
-    def to_text(self) -> str:
+    def document(self) -> Document:
         """Symbols as a table, then each equation in every notation."""
-        short = [row for row in self.rows if row.kind != "equation"]
-        table = [
-            ["", *COLUMNS.values()],
-            *([row.quantity, *(row.cells[one] for one in COLUMNS)] for row in short),
-        ]
-        widths = [max(len(cells[i]) for cells in table) for i in range(len(table[0]))]
-        lines = [self.title, ""]
-        lines += [
-            "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
-            for cells in table
-        ]
+        blocks: list[Block] = [Title(self.title), self._symbols()]
         for row in self.rows:
             if row.kind == "equation":
-                lines += ["", row.quantity]
-                lines += [f"  {name:<10} {row.cells[one]}" for one, name in COLUMNS.items()]
-        for note in NOTES:
-            lines += ["", *textwrap.wrap(note, 80)]
-        return "\n".join(lines)
+                blocks += [Heading(row.quantity), _equation(row)]
+        return Document([*blocks, *(Lines([note], width=80) for note in NOTES)])
+
+    def _symbols(self, *, typewriter: bool = False) -> Table:
+        """Those of the rows that say what is written how, short enough for columns.
+
+        With `typewriter` the code's column is code throughout, where it says words too.
+        """
+        short = [one for one in self.rows if one.kind != "equation"]
+        rows = [_row(one) for one in short]
+        if typewriter:
+            rows = [[*_row(one)[:-1], Code(one.cells["code"])] for one in short]
+        return Table(_HEAD, rows, "l" * len(_HEAD))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "layers": self.layers,
+            "layer": self.layer,
+            "rows": [asdict(row) for row in self.rows],
+            "notes": list(NOTES),
+        }
 
     def to_markdown(self) -> str:
-        """One Markdown table."""
-
-        def line(cells: list[str]) -> str:
-            return "| " + " | ".join(cells) + " |"
-
-        lines = [line(["", *COLUMNS.values()]), line(["---"] * (len(COLUMNS) + 1))]
-        for row in self.rows:
-            shown = [
-                cell if not cell or _in_words(row, one) else f"`{cell}`"
-                for one, cell in ((one, row.cells[one].replace("|", "\\|")) for one in COLUMNS)
-            ]
-            lines.append(line([row.quantity, *shown]))
-        return "\n".join([*lines, "", *(f"- {note}" for note in NOTES)])
-
-    def to_html(self) -> str:
-        """A page of its own, with the symbols set; it loads nothing."""
-        return page(self.title, f"<h1>{html.escape(self.title)}</h1>\n{self._repr_html_()}")
-
-    def _repr_html_(self) -> str:
-        left = ' style="text-align:left"'
-        head = "".join(f"<th{left}>{html.escape(name)}</th>" for name in ("", *COLUMNS.values()))
-        symbols = equations = ""
-        for row in self.rows:
-            name = html.escape(row.quantity)
-            cells = {one: f"<td{left}>{_html_cell(row, one)}</td>" for one in COLUMNS}
-            if row.kind != "equation":
-                symbols += f"<tr><th>{name}</th>{''.join(cells.values())}</tr>"
-                continue
-            equations += f'<tr><th colspan="2"{left}>{name}</th></tr>'
-            for one, title in COLUMNS.items():
-                equations += f"<tr><td>{html.escape(title)}</td>{cells[one]}</tr>"
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in NOTES)
-        return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{symbols}</tbody></table>"
-            f"<table><tbody>{equations}</tbody></table><ul>{notes}</ul>"
-        )
+        """One Markdown table, equations in it."""
+        table = Table(_HEAD, list(map(_row, self.rows)), "l" * len(_HEAD))
+        notes = Items([Item(note) for note in NOTES])
+        return markdown.write(Document([table, notes])).rstrip("\n")
 
     def to_latex(self, *, standalone: bool = False) -> str:
         """Tables in LaTeX: the symbols, then each equation. With `standalone` a whole document."""
-        parts = [rf"\begin{{tabular}}{{l{'l' * len(COLUMNS)}}}"]
-        parts.append(" & ".join(["", *COLUMNS.values()]) + r" \\ \hline")
-        for row in self.rows:
-            if row.kind != "equation":
-                cells = [_latex_cell(row, one) for one in COLUMNS]
-                parts.append(" & ".join([_escaped(row.quantity), *cells]) + r" \\")
-        parts.append(r"\end{tabular}")
+        lines = latex.table(self._symbols(typewriter=True))
         for row in self.rows:
             if row.kind == "equation":  # each a table of its own, so that pages may break
-                parts += ["", rf"\medskip\noindent\textbf{{{_escaped(row.quantity)}}}\par\noindent"]
-                parts.append(r"\begin{tabular}{ll}")
-                for one, name in COLUMNS.items():
-                    parts.append(f"{name} & {_latex_cell(row, one)}" + r" \\")
-                parts.append(r"\end{tabular}\par")
-        text = "\n".join(parts)
+                name = latex.phrase(row.quantity)
+                lines += ["", rf"\medskip\noindent\textbf{{{name}}}\par\noindent"]
+                lines += latex.table(_equation(row))
+                lines[-1] += r"\par"
+        text = "\n".join(lines)
         if not standalone:
             return text
         return "\n".join(
@@ -171,8 +153,23 @@ class NotationTable:
             ]
         )
 
-    def __str__(self) -> str:
-        return self.to_text()
+
+def _row(row: Row) -> list[Phrase]:
+    """What it is, and how each column writes it."""
+    return [row.quantity, *(_cell(row, one) for one in COLUMNS)]
+
+
+def _equation(row: Row) -> Table:
+    """An equation in every notation, one below the other."""
+    rows = [(name, _cell(row, one)) for one, name in COLUMNS.items()]
+    return Table((), rows, "ll", indent=2)
+
+
+def _cell(row: Row, column: str) -> Phrase:
+    cell = row.cells[column]
+    if row.kind == "words" and not (row.key == "C" and column == "code"):
+        return cell
+    return Code(cell) if column == "code" else Plain(cell)
 
 
 NOTES = (
@@ -185,15 +182,6 @@ NOTES = (
     "A prime after a matrix of B transposes it, after a function it is the slope; .* multiplies "
     "element by element.",
 )
-
-
-def _html_cell(row: Row, one: str) -> str:
-    text = row.cells[one]
-    if _in_words(row, one):
-        return html.escape(text)
-    if one == "code":
-        return f"<code>{html.escape(text)}</code>" if text else ""
-    return typeset.html(text)
 
 
 def notation_table(layers: int = 3, layer: int = 2) -> NotationTable:
@@ -386,19 +374,3 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             "net.theta -= alpha * g.theta",
         ),
     ]
-
-
-def _in_words(row: Row, column: str) -> bool:
-    return row.kind == "words" and not (row.key == "C" and column == "code")
-
-
-def _escaped(text: str) -> str:
-    """Plain text for LaTeX."""
-    return "".join(f"\\{c}" if c in "_&%#{}" else c for c in text)
-
-
-def _latex_cell(row: Row, column: str) -> str:
-    text = row.cells[column]
-    if column == "code":
-        return rf"\texttt{{{_escaped(text)}}}"
-    return _escaped(text) if row.kind == "words" else f"${typeset.latex(text)}$"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from deltarule.document import html
 from deltarule.equations.activations import get_activation
 from deltarule.explain.gradients.check import check_gradients, check_objective
 from deltarule.explain.gradients.found import (
@@ -86,11 +87,11 @@ class Tags(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.text = ""
-        self.wrong_rows = 0
+        self.wrong_counts = 0
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         assert tag not in ("script", "link", "img")
-        self.wrong_rows += tag == "tr" and ("class", "bad") in attrs
+        self.wrong_counts += tag == "span" and ("class", "bad") in attrs
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
@@ -109,9 +110,12 @@ def test_the_page_says_what_the_text_says(make: Any) -> None:
     assert tags.open == []
     for line in (report.title, report.verdict(), *report.causes, *report.notes):
         assert line in tags.text
-    assert tags.wrong_rows == sum(one.count(WRONG) > 0 for one in report.terms)
-    assert report._repr_html_() in report.to_html()
-    assert "http" not in report.to_html()
+    verdict = not report.ok
+    wrong_terms = sum(one.count(WRONG) > 0 for one in report.terms)
+    assert tags.wrong_counts == verdict + wrong_terms
+    for page in (report.to_html(), report._repr_html_()):
+        assert html.body(report.document()) in page
+        assert "://" not in page
 
 
 def test_the_dict_is_json_and_holds_the_numbers() -> None:

@@ -1,14 +1,30 @@
-"""What a check has found, for people and for programs: text, Markdown, HTML, JSON."""
+"""What a check of worked numbers has found, for people and for programs."""
 
 from __future__ import annotations
 
-import html
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from deltarule.document import (
+    Code,
+    Document,
+    Fact,
+    Heading,
+    Item,
+    Items,
+    Lines,
+    Marked,
+    Names,
+    Phrase,
+    Point,
+    Shown,
+    Table,
+    Tag,
+    Title,
+)
+from deltarule.document.blocks import Block
 from deltarule.explain.check.mistakes.catalogue import get_mistake
 from deltarule.explain.check.step import Variant
 
@@ -115,7 +131,7 @@ class FoundMistake:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """The outcome of a check.
 
     Attributes
@@ -167,10 +183,6 @@ class Report:
             "notes": self.notes,
         }
 
-    def to_json(self) -> str:
-        """`to_dict` as text."""
-        return json.dumps(self.to_dict(), indent=2)
-
     # -- for people ---------------------------------------------------------------------------
 
     def _verdict(self) -> str:
@@ -206,140 +218,48 @@ class Report:
         more = len(self.unexplained) - len(names)
         return [*names, f"{more} more"] if more else names
 
-    def _rows(self) -> list[tuple[str, str, str, str, str]]:
+    def _rows(self) -> list[tuple[Phrase, ...]]:
         return [
             (
                 one.where,
                 one.claimed,
                 as_claimed(one.expected, one.claimed, apart=True),
                 as_claimed(one.expected_from_own, one.claimed, apart=not one.follows),
-                "follows" if one.follows else "wrong",
+                "follows" if one.follows else Marked("wrong", "bad"),
             )
             for one in (*self.wrong, *self.followers)
         ]
 
-    def to_text(self) -> str:
-        """The report as plain text."""
-        lines = [self.title, self._verdict()]
+    def document(self) -> Document:
+        """Verdict, first wrong number, what was done, and every number that is not right."""
+        blocks: list[Block] = [Title(self.title)]
+        blocks.append(Lines([Marked(self._verdict(), "ok" if self.ok else "bad")], tight=True))
         if self.first_error is not None:
-            lines += ["", "First wrong number", f"  {self._first()}"]
+            blocks.append(Point("First wrong number", self._first()))
         if self.mistakes:
-            lines += ["", self._done()]
-            for i, one in enumerate(self.mistakes, start=1):
-                lines += [
-                    f"  {i}. {one.sentence}  [{one.code}]",
-                    f"     done:   {one.wrong}",
-                    f"     right:  {one.right}",
-                ]
-                lines += [
-                    f"     the same numbers here: {other.sentence}  [{other.code}]"
-                    for other in one.alternatives
-                ]
+            blocks += [Heading(self._done()), Items(list(map(_item, self.mistakes)), "1.")]
         if self.unexplained:
-            lines += ["", "No mistake of the catalogue explains"]
-            lines += [f"  {name}" for name in self._not_explained()]
-        rows = self._rows()
-        if rows:
-            lines += ["", *_table([_HEAD, *rows[:_MOST_ROWS]]), *_more(rows)]
-        lines += [""] * bool(self.notes) + self.notes
-        return "\n".join(lines)
-
-    __str__ = to_text
-
-    def to_markdown(self) -> str:
-        """The report as Markdown."""
-        lines = [f"## {self.title}", "", self._verdict()]
-        if self.first_error is not None:
-            lines += ["", f"**First wrong number:** {self._first()}"]
-        if self.mistakes:
-            lines += ["", f"**{self._done()}:**"]
-        for i, one in enumerate(self.mistakes, start=1):
-            lines += ["", f"{i}. {one.sentence} (`{one.code}`)"]
-            lines += [f"   - done: `{one.wrong}`", f"   - right: `{one.right}`"]
-            lines += [
-                f"   - the same numbers here: {other.sentence} (`{other.code}`)"
-                for other in one.alternatives
-            ]
-        if self.unexplained:
-            names = "; ".join(self._not_explained())
-            lines += ["", f"No mistake of the catalogue explains: {names}."]
-        rows = self._rows()
-        if rows:
-            lines += ["", "| " + " | ".join(_HEAD) + " |", "|---|--:|--:|--:|---|"]
-            lines += ["| " + " | ".join(row) + " |" for row in rows[:_MOST_ROWS]]
-            lines += ["", *_more(rows)] if len(rows) > _MOST_ROWS else []
-        return "\n".join([*lines, "", *self.notes]).rstrip() + "\n"
-
-    def to_html(self) -> str:
-        """The report as one HTML page that needs nothing else."""
-        return page(self.title, self._body())
-
-    def _repr_html_(self) -> str:
-        return self._body()
-
-    def _body(self) -> str:
-        e = html.escape
-        parts = [f"<h1>{e(self.title)}</h1>"]
-        parts.append(f'<p class="{"ok" if self.ok else "bad"}">{e(self._verdict())}</p>')
-        if self.first_error is not None:
-            parts.append(f"<h2>First wrong number</h2><p>{e(self._first())}</p>")
-        if self.mistakes:
-            parts.append(f"<h2>{self._done()}</h2><ol>")
-            for one in self.mistakes:
-                others = "".join(
-                    f"<br><small>the same numbers here: {e(o.sentence)} <code>{e(o.code)}</code>"
-                    "</small>"
-                    for o in one.alternatives
-                )
-                parts.append(
-                    f"<li>{e(one.sentence)} <code>{e(one.code)}</code><br>"
-                    f"<del>{e(one.wrong)}</del><br><ins>{e(one.right)}</ins>{others}</li>"
-                )
-            parts.append("</ol>")
-        if self.unexplained:
-            names = "; ".join(self._not_explained())
-            parts.append(f"<p>No mistake of the catalogue explains: {e(names)}.</p>")
-        rows = self._rows()
-        if rows:
-            head = "".join(f"<th>{e(cell)}</th>" for cell in _HEAD)
-            body = "".join(
-                f'<tr class="{row[-1]}">' + "".join(f"<td>{e(cell)}</td>" for cell in row) + "</tr>"
-                for row in rows
-            )
-            parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-        parts += [f"<p>{e(note)}</p>" for note in self.notes]
-        return "\n".join(parts)
+            lead = "No mistake of the catalogue explains"
+            blocks.append(Names(lead, self._not_explained()))
+        if not self.ok:
+            blocks.append(Table(_HEAD, self._rows(), "lrrrl", most=_MOST_ROWS))
+        return Document([*blocks, Lines(self.notes)])
 
 
 _MOST_NAMES = 10  # of places without an explanation; the table has them too
 _MOST_ROWS = 60  # in texts; JSON and pages have all
 _MOST_DECIMALS = 12
 _HEAD = ("number", "claimed", "right", "from own numbers", "verdict")
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; --bad: #b3261e; --ok: #1b6e33; --line: #8886; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --bad: #ff8a80; --ok: #81c995; }} }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; }}
-body {{ padding: 0 1rem; }}
-h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin-top: 1.6rem; }}
-.bad, tr.wrong td:last-child, del {{ color: var(--bad); }} .ok, ins {{ color: var(--ok); }}
-del, ins {{ text-decoration: none; font-family: ui-monospace, monospace; font-size: .9rem; }}
-del::before {{ content: "done: "; }} ins::before {{ content: "right: "; }}
-table {{ border-collapse: collapse; margin-top: 1.2rem; font-variant-numeric: tabular-nums; }}
-th, td {{ border-bottom: 1px solid var(--line); padding: .25rem .8rem .25rem 0; text-align: left; }}
-:is(th, td):nth-child(n+2):nth-child(-n+4) {{ text-align: right; }}
-@media (max-width: 40rem) {{ table {{ display: block; overflow-x: auto; }} }}
-</style></head><body>
-{body}
-</body></html>
-"""
 
 
-def page(title: str, body: str) -> str:
-    """One HTML page that needs nothing else, in the look that all reports share."""
-    return _PAGE.format(title=html.escape(title), body=body)
+def _item(one: FoundMistake) -> Item:
+    """What was done, beside what is right, and what else gives the same numbers."""
+    facts = [Fact("done", Code(one.wrong), "bad"), Fact("right", Code(one.right), "ok")]
+    facts += [
+        Fact("the same numbers here", (other.sentence, Tag(other.code)))
+        for other in one.alternatives
+    ]
+    return Item((one.sentence, Tag(one.code)), facts)
 
 
 def as_claimed(value: float, claimed: str, *, apart: bool = False) -> str:
@@ -364,19 +284,3 @@ def as_claimed(value: float, claimed: str, *, apart: bool = False) -> str:
         if float(text) != float(claimed):
             break
     return text.rstrip("0").rstrip(".") if decimals and not printed else text
-
-
-def _more(rows: Sequence[object]) -> list[str]:
-    left = len(rows) - _MOST_ROWS
-    return [f"... and {left} more; JSON and HTML have all of them"] if left > 0 else []
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(w) if 0 < i < 4 else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -1,16 +1,28 @@
-"""What a gradient check has found: verdict, worst number, a row for each term; text, HTML, dict."""
+"""What a gradient check has found: verdict, worst number, a row for each term."""
 
 from __future__ import annotations
 
-import html
-import json
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from deltarule.document import (
+    Document,
+    Fact,
+    Heading,
+    Item,
+    Items,
+    Lines,
+    Marked,
+    Phrase,
+    Point,
+    Shown,
+    Table,
+    Title,
+)
+from deltarule.document.blocks import Block
 from deltarule.explain.gradients.found import (
     KINK,
     RIGHT,
@@ -29,7 +41,7 @@ _HEAD = ("term", "numbers", *STATUS[:4], "relative error", "measured by")
 
 
 @dataclass(frozen=True, eq=False)
-class GradientCheck:
+class GradientCheck(Shown):
     """The outcome of `check_gradients` or `check_objective`.
 
     Attributes
@@ -122,10 +134,6 @@ class GradientCheck:
             "notes": self.notes,
         }
 
-    def to_json(self) -> str:
-        """`to_dict` as text; NaN and infinity become null."""
-        return json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False)
-
     # -- for people ---------------------------------------------------------------------------
 
     @property
@@ -171,7 +179,7 @@ class GradientCheck:
             f"{one.numeric:.8g} +- {one.uncertainty:.1g}, relative error {one.relative_error:.2g}"
         )
 
-    def _rows(self) -> list[tuple[str, ...]]:
+    def _rows(self) -> list[tuple[Phrase, ...]]:
         """One for each term; gradients of several sources that fare the same share a row."""
         rows: dict[tuple[str, int | None], list[TermCheck]] = {}
         for one in self.terms:
@@ -184,35 +192,42 @@ class GradientCheck:
                 found.append(self._row(some, named=not together))
         return found
 
-    def _row(self, checks: list[TermCheck], *, named: bool) -> tuple[str, ...]:
+    def _row(self, checks: list[TermCheck], *, named: bool) -> tuple[Phrase, ...]:
         one = checks[0]
         errors = [c.worst.relative_error for c in checks if c.worst is not None]
-        size, checked = one.status.size, one.checked
+        size, checked, wrong = one.status.size, one.checked, one.count(WRONG)
         return (
             one.title + (f" ({one.source})" if named else ""),
             f"{checked}" if checked == size else f"{checked} of {size}",
-            *(str(one.count(status)) for status in range(4)),
+            *(
+                Marked(f"{wrong}", "bad") if wrong and status == WRONG else f"{one.count(status)}"
+                for status in range(4)
+            ),
             f"{max(errors):.1e}" if errors else "",
             one.method,
         )
 
-    def _directions(self) -> list[str]:
-        lines = []
+    def _directions(self) -> list[Item]:
+        """What was found along random directions; each of them, if one is not right."""
+        items = []
         for over in dict.fromkeys(one.over for one in self.directions):
             some = [one for one in self.directions if one.over == over]
             tried = len(some) // len({one.source for one in some})
             text = f"{_counted(tried, 'random direction')} over {over}: "
             if {one.status for one in some} == {"right"}:
                 worst = max(one.relative_error for one in some)
-                lines.append(f"{text}right, relative error at most {worst:.1e}")
+                items.append(Item(f"{text}right, relative error at most {worst:.1e}"))
                 continue
-            lines.append(text + self._statuses(some))
-            lines += [
-                f"  analytic {one.analytic:.6g}, numeric {one.numeric:.6g}: {one.status}"
-                + self._whose(one.source)
+            each = [
+                Fact(
+                    "",
+                    f"analytic {one.analytic:.6g}, numeric {one.numeric:.6g}: {one.status}"
+                    + self._whose(one.source),
+                )
                 for one in some
             ]
-        return lines
+            items.append(Item(text + self._statuses(some), each))
+        return items
 
     @staticmethod
     def _statuses(directions: Sequence[Direction]) -> str:
@@ -222,76 +237,25 @@ class GradientCheck:
     def _whose(self, source: str) -> str:
         return f" ({SOURCES[source]})" if len(self._sources) > 1 else ""
 
-    def to_text(self) -> str:
-        """The report as plain text."""
-        lines = [self.title, self.verdict()]
-        if not self.ok and self.worst is not None and self.worst.status == "wrong":
-            lines += ["", "Worst", f"  {self._worst()}"]
+    def document(self) -> Document:
+        """Verdict, worst number, what the wrong ones look like, and a row for each term."""
+        blocks: list[Block] = [Title(self.title)]
+        blocks.append(Lines([Marked(self.verdict(), "ok" if self.ok else "bad")], tight=True))
+        if self.worst is not None and self.worst.status == "wrong":
+            blocks.append(Point("Worst", self._worst()))
         if self.causes:
-            lines += ["", "What it looks like", *(_wrapped(one) for one in self.causes)]
-        if self.terms:
-            lines += ["", *_aligned([_HEAD, *self._rows()])]
-        lines += ["", *self._directions()] if self.directions else []
-        lines += [""] * bool(self.notes) + self.notes
-        return "\n".join(lines)
-
-    __str__ = to_text
-
-    def to_html(self) -> str:
-        """The report as one HTML page that needs nothing else."""
-        from deltarule.explain.check.report import page
-
-        return page(self.title, self._body())
-
-    def _repr_html_(self) -> str:
-        return self._body()
-
-    def _body(self) -> str:
-        e = html.escape
-        parts = [f"<h1>{e(self.title)}</h1>"]
-        parts.append(f'<p class="{"ok" if self.ok else "bad"}">{e(self.verdict())}</p>')
-        if self.count(WRONG):
-            parts.append(f"<h2>Worst</h2><p>{e(self._worst())}</p>")
-        if self.causes:
-            listed = "".join(f"<li>{e(one)}</li>" for one in self.causes)
-            parts.append(f"<h2>What it looks like</h2><ul>{listed}</ul>")
-        if self.terms:
-            head = "".join(f"<th>{e(cell)}</th>" for cell in _HEAD)
-            body = "".join(_html_row(row) for row in self._rows())
-            parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-        parts += [f"<p>{e(line)}</p>" for line in [*self._directions(), *self.notes]]
-        return "\n".join(parts)
-
-
-def _html_row(row: tuple[str, ...]) -> str:
-    bad = ' class="bad"' if row[3] != "0" else ""
-    cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-    return f"<tr{bad}>{cells}</tr>"
-
-
-def _wrapped(sentence: str) -> str:
-    return textwrap.fill(sentence, 100, initial_indent="  ", subsequent_indent="    ")
+            causes = [Item(one) for one in self.causes]
+            blocks += [Heading("What it looks like"), Items(causes, "  ", width=100)]
+        rows = self._rows()
+        return Document(
+            [
+                *blocks,
+                Table(_HEAD, rows, "lrrrrrrl"),
+                Items(self._directions(), ""),
+                Lines(self.notes),
+            ]
+        )
 
 
 def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    last = len(widths) - 1
-    return [
-        "  ".join(
-            cell.ljust(w) if i in (0, last) else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
