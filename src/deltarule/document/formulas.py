@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 
 from deltarule.formula import typeset
@@ -24,3 +25,23 @@ class Plain:
     def latex(self) -> str:
         """For math mode."""
         return typeset.latex(self.plain)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A formula that is written by hand, as plain text and as LaTeX."""
+
+    plain: str
+    tex: str
+
+    def text(self) -> str:
+        """The plain one."""
+        return self.plain
+
+    def html(self) -> str:
+        """The plain one too."""
+        return f"<code>{html.escape(self.plain)}</code>"
+
+    def latex(self) -> str:
+        """For math mode."""
+        return self.tex

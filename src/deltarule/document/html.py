@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from deltarule.document.blocks import (
     Block,
@@ -79,7 +79,7 @@ def styled(body: str, *, style: str = "") -> str:
 @cache
 def css() -> str:
     """The style sheet of all pages and fragments."""
-    return resources.files(__package__).joinpath("page.css").read_text("utf-8")
+    return Path(__file__).with_name("page.css").read_text("utf-8")
 
 
 def body(document: Document) -> str:

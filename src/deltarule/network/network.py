@@ -263,7 +263,8 @@ class Network:
             f"{self._theta.size:,} parameters, {self.dtype})"
         )
 
-    def _rows(self) -> list[tuple[str, ...]]:
+    def _layers(self) -> list[tuple[str, ...]]:
+        """Of each layer: units, activation, parameters, size of the weights."""
         pairs = self.layout.matrices(self._theta)
         return [
             (
@@ -279,34 +280,23 @@ class Network:
             )
         ]
 
-    _HEAD = ("layer", "units", "activation", "bias", "parameters", "rms weight")
-
     def summary(self) -> str:
         """A table of the layers as text: units, activation, parameters, size of the weights."""
-        rows = [self._HEAD, *self._rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(self._HEAD))]
-        lines = [
-            "  ".join(
-                cell.ljust(w) if i in (1, 2, 3) else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        return "\n".join(
-            [*lines, f"loss {self.loss.name}, {self._theta.size:,} parameters, {self.dtype}"]
-        )
+        # only who looks at it needs documents, so importing deltarule does not wait for them
+        from deltarule.document import Document, Lines, Table, text
+
+        said = f"loss {self.loss.name}, {self._theta.size:,} parameters, {self.dtype}"
+        table = Table(_LAYER, self._layers(), "rlllrr")
+        return text.write(Document([table, Lines([said], tight=True)]))
 
     def _repr_html_(self) -> str:
-        import html  # only notebooks need it, so importing deltarule does not wait for it
+        from deltarule.document import Document, Table, html
 
-        def row(cells: Sequence[str], tag: str) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+        table = Table(_LAYER, self._layers(), "rlllrr", caption=repr(self))
+        return html.fragment(Document([table]))
 
-        body = "".join(row(cells, "td") for cells in self._rows())
-        return (
-            f"<table><caption>{html.escape(repr(self))}</caption>"
-            f"<thead>{row(self._HEAD, 'th')}</thead><tbody>{body}</tbody></table>"
-        )
+
+_LAYER = ("layer", "units", "activation", "bias", "parameters", "rms weight")
 
 
 def _numbers(what: str, values: Any) -> Array:

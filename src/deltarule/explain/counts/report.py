@@ -8,7 +8,6 @@ linearly. The formulas are exact, and `ProductCounts.verify` counts the products
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,7 +18,10 @@ from typing import Any
 import numpy as np
 
 from deltarule import options
+from deltarule.document import Document, Item, Items, Lines, Shown, Table, Title
+from deltarule.document.blocks import Block
 from deltarule.document.figures import new_figure, save_figure
+from deltarule.document.formulas import Given
 from deltarule.equations.spec import checked_sizes
 from deltarule.errors import SpecError
 from deltarule.explain.counts.counted import Counted, count
@@ -27,11 +29,15 @@ from deltarule.explain.counts.formulas import WAYS, Counts, Products
 
 _MOST_DIGITS = 4000  # more than that Python does not write out as a number
 _MOST_LAYERS = 1000
+_PRODUCTS_DOWN = Given(
+    "N_l = n_l*n_(l+1)*...*n_L, N_(L+1) = 1",
+    r"N_l = n_l n_{l+1} \cdots n_L, \quad N_{L+1} = 1",
+)
 
 
 @dataclass(frozen=True)
-class ProductCounts(Counts):
-    """What `count_products` gives."""
+class ProductCounts(Counts, Shown):
+    """What `count_products` gives: `print` it, `plot`, or any format of `Shown`."""
 
     def by_depth(self) -> list[ProductCounts]:
         """The counts of the last 1, 2, ..., L layers as networks of their own."""
@@ -44,15 +50,16 @@ class ProductCounts(Counts):
         """
         return count(self, rng)
 
-    def to_text(self) -> str:
+    def document(self) -> Document:
         """Counts, formulas and growth with the depth."""
         shape = "-".join(map(str, self.sizes))
         if len(self.sizes) > 12:
             shape = f"{self.sizes[0]}-...-{self.sizes[-1]}"
         head = f"Products of the gradient, {self.layers} layers ({shape}), no biases"
-        rows: list[tuple[str, ...]] = [("", "all weights", "one weight of layer 1")]
-        for way, name in WAYS.items():
-            rows.append((name, *(written(getattr(one, way)) for one in self._both())))
+        rows = [
+            (name, *(written(getattr(one, way)) for one in self._both()))
+            for way, name in WAYS.items()
+        ]
         saved = self.all_weights.nested / Decimal(self.all_weights.cached)
         paths = "path leads" if self.number_of_paths == 1 else "paths lead"
         meaning = (
@@ -61,26 +68,29 @@ class ProductCounts(Counts):
             f"{saved:.4g}. The forward pass has {written(self.forward)} products; the gradient "
             f"with error terms kept has {self.all_weights.cached / self.forward:.2f} times as many."
         )
-        lines = [head, "", *_aligned(rows), "", *textwrap.wrap(meaning, 80), ""]
-        for what, formulas in self.formulas().items():
-            lines.append(f"{what.replace('_', ' ')}:")
-            lines += _aligned([(f"  {way}", formula.text) for way, formula in formulas.items()], 2)
+        blocks: list[Block] = [Title(head)]
+        blocks.append(Table(("", "all weights", "one weight of layer 1"), rows, "lrr"))
+        blocks.append(Lines([meaning], width=80))
+        for number, (what, formulas) in enumerate(self.formulas().items()):
+            by_way = [(way, Given(one.text, one.latex)) for way, one in formulas.items()]
+            caption = f"{what.replace('_', ' ')}:"
+            blocks.append(Table((), by_way, "ll", indent=2, caption=caption, tight=number > 0))
         if self.width is None:
-            lines.append("  N_l = n_l*n_(l+1)*...*n_L, N_(L+1) = 1")
-        return "\n".join([*lines, "", *_aligned(self._growth())])
+            blocks.append(Items([Item(_PRODUCTS_DOWN)], "  ", tight=True))
+        return Document([*blocks, self._growth()])
 
     def _both(self) -> tuple[Products, Products]:
         return self.all_weights, self.first_weight
 
-    def _growth(self) -> list[tuple[str, ...]]:
-        """Rows of text: what all weights of the last so many layers cost."""
-        rows: list[tuple[str, ...]] = [("depth", "written out", "error terms kept", "ratio")]
+    def _growth(self) -> Table:
+        """What all weights of the last so many layers cost."""
+        rows = []
         for depth in sorted({*range(1, min(self.layers, 10) + 1), self.layers}):
             one = _counts(self.sizes[-depth - 1 :])
             nested, cached = one.all_weights.nested, one.all_weights.cached
             ratio = f"{nested / Decimal(cached):.4g}"
             rows.append((str(depth), written(nested), written(cached), ratio))
-        return rows
+        return Table(("depth", "written out", "error terms kept", "ratio"), rows, "lrrr")
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON can hold it; the counts are exact, whole numbers of any length."""
@@ -119,9 +129,6 @@ class ProductCounts(Counts):
         if path is not None:
             save_figure(figure, path)
         return figure
-
-    def __str__(self) -> str:
-        return self.to_text()
 
 
 def count_products(layers: int | Sequence[int], width: int | None = None) -> ProductCounts:
@@ -207,15 +214,3 @@ def written(number: int) -> str:
 def _log10(number: int) -> float:
     """The logarithm of a whole number >= 1 of any length."""
     return math.log10(number)
-
-
-def _aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Rows of text as columns, the first `left` of them aligned to the left."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(w) if i < left else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -8,7 +8,6 @@ one, how fast their ratio tends to 1, and from which learning rate on C rises.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,70 +15,23 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.document import Document, Lines, Shown, Table, Title
 from deltarule.document.figures import new_figure, save_figure
 from deltarule.equations import backprop
 from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
+from deltarule.explain.descent.step import DescentStep
 from deltarule.network.data import check_inputs, check_sample_weight, check_targets
 from deltarule.network.network import Network
 
 _RATES = tuple(float(f"1e{k}") for k in range(-7, 3))
 _EPS = float(np.finfo(np.float64).eps)
-_SURE = 20.0  # ratios are trusted where what they miss 1 by is that many times the rounding
-
-
-@dataclass(frozen=True)
-class DescentStep:
-    """One learning rate, tried.
-
-    Attributes
-    ----------
-    learning_rate : float
-        alpha
-    predicted : float
-        -alpha |dC/dtheta|^2, the change of C to first order.
-    measured : float
-        C(theta - alpha dC/dtheta) - C(theta); NaN or infinity where that is no finite number.
-    rounding : float
-        How far off `measured` may be by rounding alone.
-    kinks : int
-        Net inputs (and errors o - y) that the step carries across a kink of an activation (or of
-        the loss): the first order says nothing about the other side.
-    """
-
-    learning_rate: float
-    predicted: float
-    measured: float
-    rounding: float
-    kinks: int
-
-    @property
-    def ratio(self) -> float:
-        """measured / predicted: tends to 1 as alpha does to 0. NaN where nothing is predicted."""
-        return self.measured / self.predicted if self.predicted else math.nan
-
-    @property
-    def falls(self) -> bool:
-        """Whether C is less after the step."""
-        return self.measured < 0
-
-    @property
-    def only_rounding(self) -> bool:
-        """Whether the change of C is too small to be told from rounding."""
-        return math.isfinite(self.measured) and abs(self.predicted) <= self.rounding
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the distance of the ratio from 1 is no matter of rounding or of a kink."""
-        if self.kinks or not math.isfinite(self.ratio):
-            return False
-        return abs(self.measured - self.predicted) > _SURE * self.rounding
 
 
 @dataclass(frozen=True, eq=False)
-class DescentCheck:
-    """What `descent_check` gives: `print` it, or `plot`.
+class DescentCheck(Shown):
+    """What `descent_check` gives: `print` it, `plot`, or any format of `Shown`.
 
     Attributes
     ----------
@@ -169,30 +121,26 @@ class DescentCheck:
             )
         return " ".join(said)
 
-    def to_text(self) -> str:
+    def document(self) -> Document:
         """A table of the learning rates, and what it means."""
-        rows = [("learning rate", "predicted", "measured", "ratio", "")]
-        for one in self.steps:
-            ratio = "-" if math.isnan(one.ratio) else f"{one.ratio:.7g}"
-            rows.append(
-                (
-                    f"{one.learning_rate:g}",
-                    f"{one.predicted:.6g}",
-                    f"{one.measured:.6g}",
-                    ratio,
-                    _remark(one),
-                )
+        rows = [
+            (
+                f"{one.learning_rate:g}",
+                f"{one.predicted:.6g}",
+                f"{one.measured:.6g}",
+                "-" if math.isnan(one.ratio) else f"{one.ratio:.7g}",
+                one.remark,
             )
-        widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        table = [
-            "  ".join(
-                cell.ljust(w) if i == 4 else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
+            for one in self.steps
         ]
         head = f"C = {self.loss:.6g}, |dC/dtheta|^2 = {self.squared_gradient:.6g}"
-        return "\n".join([head, "", *table, "", *textwrap.wrap(self.verdict, 80)])
+        return Document(
+            [
+                Title(head),
+                Table(("learning rate", "predicted", "measured", "ratio", ""), rows, "rrrrl"),
+                Lines([self.verdict], width=80),
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON can hold it (NaN and infinity are floats)."""
@@ -257,9 +205,6 @@ class DescentCheck:
         if path is not None:
             save_figure(figure, path)
         return figure
-
-    def __str__(self) -> str:
-        return self.to_text()
 
 
 def descent_check(
@@ -406,16 +351,3 @@ def _limit(steps: Sequence[DescentStep], tried: Any) -> float:
             low, high = (middle, high) if tried(middle).falls else (low, middle)
         return low
     return math.inf
-
-
-def _remark(one: DescentStep) -> str:
-    said = []
-    if not math.isfinite(one.measured):
-        said.append("C is not finite")
-    elif one.predicted and one.only_rounding:
-        said.append("rounding only")
-    elif one.measured > 0:
-        said.append("C rises")
-    if one.kinks:
-        said.append(f"crosses {one.kinks} kink{'s' * (one.kinks > 1)}")
-    return ", ".join(said)

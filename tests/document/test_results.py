@@ -1,0 +1,112 @@
+"""Every result is written in every format: whole pages, balanced LaTeX, JSON without NaN."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import deltarule as dr
+from deltarule.document import Shown
+
+_X = np.random.default_rng(1).normal(size=(20, 3))
+_Y = np.random.default_rng(2).normal(size=(20, 2))
+
+
+def _net() -> dr.Network:
+    return dr.Network([3, 5, 2], "relu", rng=0)
+
+
+def _wrong_objective() -> Shown:
+    def wrong(theta: np.ndarray) -> np.ndarray:
+        return np.asarray(3 * theta)
+
+    return dr.check_objective(lambda theta: float((theta**2).sum()), wrong, np.arange(1.0, 4.0))
+
+
+#: How an example of each result is made; one of them has something to complain of.
+RESULTS: dict[str, Callable[[], Shown]] = {
+    "Report": lambda: dr.check_worksheet("yehoshua"),
+    "GradientCheck": lambda: dr.check_gradients(_net()),
+    "GradientCheck, wrong": _wrong_objective,
+    "DescentCheck": lambda: dr.descent_check(_net(), _X, _Y),
+    "DescentCheck, not finite": lambda: dr.descent_check(_net(), _X, _Y, [0.1, 1e200]),
+    "ProductCounts": lambda: dr.count_products(5, 10),
+    "ProductCounts, by layer": lambda: dr.count_products([3, 4, 2]),
+    "NotationTable": lambda: dr.notation_table(),
+}
+
+
+@pytest.fixture(scope="module", params=RESULTS)
+def result(request: pytest.FixtureRequest) -> Shown:
+    return RESULTS[request.param]()
+
+
+class _Page(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not {name for name, _ in attrs} & {"src", "href", "srcset"}
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self.open[-1:] == ["style"] else f" {data}"
+
+
+def test_text_is_what_print_shows(result: Shown) -> None:
+    assert str(result) == result.to_text()
+    assert not [line for line in result.to_text().splitlines() if line != line.rstrip()]
+
+
+def test_pages_and_fragments_are_whole_and_fetch_nothing(result: Shown) -> None:
+    page, fragment = result.to_html(), result._repr_html_()
+    assert page.startswith("<!doctype html>")
+    assert page.count("deltarule page") == 1
+    assert fragment.startswith('<div class="deltarule">')
+    for written in (page, fragment):
+        assert _Page(written).open == []
+        assert "://" not in written
+        assert "url(" not in written
+
+
+def test_markdown_and_pages_say_what_the_text_says(result: Shown) -> None:
+    numbers = set(re.findall(r"\d+\.\d+(?:e[-+]\d+)?", result.to_text()))
+    page = _Page(result.to_html()).text
+    assert numbers <= set(re.findall(r"\d+\.\d+(?:e[-+]\d+)?", page))
+    assert numbers <= set(re.findall(r"\d+\.\d+(?:e[-+]\d+)?", result.to_markdown()))
+
+
+def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head(result: Shown) -> None:
+    cells = 0
+    for line in result.to_markdown().splitlines():
+        found = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not cells or not found or found == cells
+        cells = found
+
+
+def test_latex_is_balanced(result: Shown) -> None:
+    for standalone in (False, True):
+        written = result.to_latex(standalone=standalone)
+        begun, ended = (re.findall(rf"\\{what}{{(\w+)}}", written) for what in ("begin", "end"))
+        assert sorted(begun) == sorted(ended)
+        assert ("document" in begun) == standalone
+        bare = re.sub(r"\\[{}]", "", written)
+        assert bare.count("{") == bare.count("}")
+
+
+def test_json_is_read_back(result: Shown) -> None:
+    told = json.loads(result.to_json(), parse_constant=pytest.fail)
+    assert told.keys() == result.to_dict().keys()
+    assert json.loads(result.to_json(None)) == told
