@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.document import Document, Lines, Shown, Table, Title
+from deltarule.document import Document, Lines, Shown, Table, Title, text
 from deltarule.document.figures import new_figure, save_figure
 from deltarule.equations import backprop
 from deltarule.equations.losses import shares
@@ -136,11 +136,16 @@ class DescentCheck(Shown):
         head = f"C = {self.loss:.6g}, |dC/dtheta|^2 = {self.squared_gradient:.6g}"
         return Document(
             [
-                Title(head),
+                Title("Steps against the gradient: what was predicted, and what C did"),
+                Lines([head]),
                 Table(("learning rate", "predicted", "measured", "ratio", ""), rows, "rrrrl"),
                 Lines([self.verdict], width=80),
             ]
         )
+
+    def to_text(self) -> str:
+        """As plain text, which has no title."""
+        return text.write(Document(self.document().blocks[1:]))
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON can hold it (NaN and infinity are floats)."""
