@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from deltarule.cli.app import Json, app, require_apart
-from deltarule.cli.output import complain, err, fail, printing, reported, show_json
-from deltarule.errors import DeltaruleError
+from deltarule.cli.formats import Form, Output, chosen, show
+from deltarule.cli.output import complain, err, fail, reported
 from deltarule.files import write_atomically
 
 _DEFAULT = "worksheets"
@@ -71,43 +71,34 @@ def worksheets(
     html: Annotated[
         Path | None, typer.Option(help="Write the report of one file as a page there.")
     ] = None,
+    form: Form = None,
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Check worked numbers: the first wrong one, and the mistake that explains it.
 
     Of several files those that cannot be read are told on stderr; the others are checked.
     """
-    from deltarule.explain.check.worksheet import check_worksheet
+    from deltarule.cli.checked import Checked
 
+    form = chosen(form, output, as_json)
+    if html is not None and len(files) > 1:
+        fail("--html writes the report of one file")
+    one = len(files) == 1
+    read: dict[str, str | Path] = {"the worksheet" if one else file: file for file in files}
+    require_apart({"--html": html, "--output": output}, read)
+    checked = Checked.of(files)
+    if one and checked.errors:
+        fail(checked.errors[0])
+    for error in checked.errors:
+        complain(error)
     if html is not None:
-        if len(files) > 1:
-            fail("--html writes the report of one file")
-        require_apart({"--html": html}, {"the worksheet": files[0]})
-    told: list[dict[str, Any]] = []
-    texts: list[str] = []
-    for file in files:
-        try:
-            report = check_worksheet(file)
-        except (DeltaruleError, OSError) as error:
-            if len(files) == 1:
-                fail(str(error))
-            complain(str(error))
-            told.append({"file": file, "ok": False, "error": str(error)})
-            continue
-        told.append({"file": file} | report.to_dict())
-        texts.append(f"{file}\n{report.to_text()}" if len(files) > 1 else report.to_text())
-        if html is not None:
-            with reported():
-                write_atomically(html, report.to_html().encode())
-    ok = all(one["ok"] for one in told)
-    if as_json:
-        show_json({"ok": ok, "files": told})
-    else:
-        with printing():
-            print("\n\n".join(texts))
+        with reported():
+            write_atomically(html, checked.to_html().encode())
+    show(checked, form, output)
     if html is not None:
         err.print(f"page in {html}", soft_wrap=True)
-    if not ok:
+    if not checked.ok:
         raise typer.Exit(1)
 
 
@@ -132,6 +123,8 @@ def gradients(
         bool, typer.Option("--full", help="Number by number also in a large network.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page there.")] = None,
+    form: Form = None,
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Compare a network's gradients with slopes measured from values of its loss alone.
@@ -139,12 +132,13 @@ def gradients(
     Every weight, bias and input is moved, after a few random directions. Exit code 1 if any
     is wrong.
     """
+    form = chosen(form, output, as_json)
     with reported():
         from deltarule.explain.case import read_network
         from deltarule.explain.gradients.check import check_gradients
 
-        if html is not None:
-            require_apart({"--html": html}, {"the network": network})
+        if html is not None or output is not None:
+            require_apart({"--html": html, "--output": output}, {"the network": network})
         file = read_network(network)
         report = check_gradients(
             file.net,
@@ -158,11 +152,7 @@ def gradients(
         )
         if html is not None:
             write_atomically(html, report.to_html().encode())
-    if as_json:
-        show_json(report.to_dict())
-    else:
-        with printing():
-            print(report.to_text())
+    show(report, form, output)
     if html is not None:
         err.print(f"page in {html}", soft_wrap=True)
     if not report.ok:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deltarule.document import json
 from deltarule.errors import DeltaruleError
 
 if TYPE_CHECKING:
@@ -84,16 +83,7 @@ def note(text: str) -> None:
 def show_json(value: dict[str, Any]) -> None:
     """One JSON object on stdout."""
     with printing():
-        print(json.dumps(_jsonable(value), allow_nan=False))
-
-
-def _jsonable(value: Any) -> Any:
-    """The value with null for NaN and infinity, which JSON does not know."""
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_jsonable(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        print(json.write(value))
 
 
 def label(name: object, limit: int = 30) -> str:
