@@ -35,9 +35,9 @@ def theta_after(sizes: list[int], dtype: str = "float32", steps: int = 3) -> byt
     n = 64 * steps
     X = rng.standard_normal((n, sizes[0])).astype(dtype)
     Y = rng.standard_normal((n, sizes[-1])).astype(dtype)
-    run = Run(net, X, Y, None, 64, SGD(1e-3), {"t": 0})
+    run = Run(net.spec, net.theta, X, Y, None, 64, SGD(1e-3), {"t": 0})
     ENGINE.steps(run, np.arange(n), np.full(steps, 1e-3), 0, steps)
-    return net.theta.tobytes() + ENGINE.predict(net, X).tobytes()
+    return net.theta.tobytes() + ENGINE.predict(net.spec, net.theta, X).tobytes()
 
 
 LARGE = [300, 512, 700, 10]
@@ -135,12 +135,13 @@ def test_every_cpu_level_learns_the_same(level: str) -> None:
         for sizes, hidden in zip(nets, ["sigmoid", "gelu", "mish"]):
             net = dr.Network(sizes, hidden, rng=1)
             X, Y = rng.standard_normal((70, sizes[0])), rng.standard_normal((70, sizes[-1]))
+            whole = net.spec, net.theta
             for rows in (1, 5, 70):
-                C, g = NativeEngine().gradients(net, X[:rows], Y[:rows], None)
-                expected = ReferenceEngine().gradients(net, X[:rows], Y[:rows], None)[1]
+                C, g = NativeEngine().gradients(*whole, X[:rows], Y[:rows], None)
+                expected = ReferenceEngine().gradients(*whole, X[:rows], Y[:rows], None)[1]
                 worst = max(worst, np.abs(g - expected).max() / np.abs(expected).max())
-                a = NativeEngine().predict(net, X[:rows])
-                worst = max(worst, np.abs(a - ReferenceEngine().predict(net, X[:rows])).max())
+                a = NativeEngine().predict(*whole, X[:rows])
+                worst = max(worst, np.abs(a - ReferenceEngine().predict(*whole, X[:rows])).max())
         print(json.dumps([_core.cpu_level(), worst]))
     """
     in_use, worst = python(code, DELTARULE_CPU=level)

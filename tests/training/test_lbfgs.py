@@ -41,10 +41,12 @@ def loop_of(net: dr.Network, X: Any, y: Any, rule: dr.LBFGS, epochs: int, **opti
     """A loop of L-BFGS over all rows, whose run keeps its objective."""
     Y = check_targets(net.loss, y, len(X), net.sizes[-1], net.dtype)
     weight = options.pop("sample_weight", None)
-    run = Run(net, X, Y, weight, len(X), rule, {}, objective=np.full(1, np.nan), **options)
+    run = Run(
+        net.spec, net.theta, X, Y, weight, len(X), rule, {}, objective=np.full(1, np.nan), **options
+    )
     return Loop(
-        run=run, engine=get_engine("auto", net), epochs=epochs, schedule=Schedule(), held=None,
-        best=None, callbacks=[], order=lambda epoch: np.arange(len(X)), show=False,
+        net=net, run=run, engine=get_engine("auto", net.spec), epochs=epochs, schedule=Schedule(),
+        held=None, best=None, callbacks=[], order=lambda epoch: np.arange(len(X)), show=False,
         descend=minimize_lbfgs,
     )  # fmt: skip
 

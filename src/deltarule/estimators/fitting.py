@@ -180,7 +180,8 @@ def _loop(
         est.dropout if np.ndim(est.dropout) else float(est.dropout), len(net.sizes) - 1
     )
     run = Run(
-        net=net,
+        spec=net.spec,
+        theta=net.theta,
         X=X,
         Y=Y,
         sample_weight=weight,
@@ -202,8 +203,9 @@ def _loop(
         schedule = descent.schedule
         require_plain_lbfgs(run, schedule, None)
     return Loop(
+        net=net,
         run=run,
-        engine=get_engine(est.engine, net),
+        engine=get_engine(est.engine, net.spec),
         epochs=1 if incremental else int(est.max_iter),
         schedule=schedule,
         held=None,

@@ -108,7 +108,7 @@ class TableModel:
 
     def _score(self, X: Array, Y: Array) -> dict[str, float]:
         net = self.network
-        z = get_engine("auto", net).scores(net, X)
+        z = get_engine("auto", net.spec).scores(net.spec, net.theta, X)
         output = net.activations[-1].f(z)
         found = metrics(net.loss, output, Y, None)
         if self.target.task == "regress":

@@ -128,7 +128,8 @@ def train(
         if weight is not None and not weight.any():
             raise DataError("sample_weight is 0 for every row left for training")
     run = Run(
-        net=net,
+        spec=net.spec,
+        theta=net.theta,
         X=X,
         Y=Y,
         sample_weight=weight,
@@ -151,8 +152,9 @@ def train(
         return np.random.default_rng(stream(seed, 1, epoch)).permutation(len(Y))
 
     loop = Loop(
+        net=net,
         run=run,
-        engine=get_engine(engine, net),
+        engine=get_engine(engine, net.spec),
         epochs=int(epochs),
         schedule=plan,
         held=held,
@@ -223,7 +225,7 @@ def _identity(
     loop: Loop, stopping: EarlyStopping | None, shuffle: bool, seed: int
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to be of this run."""
-    run, net = loop.run, loop.run.net
+    run, net = loop.run, loop.net
     held = loop.held
     identity: dict[str, Any] = {
         "network": [net.sizes, [f.name for f in net.activations], net.loss.name, str(net.dtype)],

@@ -333,12 +333,12 @@ def test_a_wrong_sign_and_a_dead_slope_have_their_sentences() -> None:
 
 def corrupted(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     """The compiled engine's gradients with something wrong in them."""
-    engine = type(get_engine("native", dr.Network([1, 1])))
+    engine = type(get_engine("native", dr.Network([1, 1]).spec))
     right = engine.gradients
 
-    def wrong(self: Any, net: Any, X: Any, Y: Any, weight: Any) -> Any:
-        C, g = right(self, net, X, Y, weight)
-        change(*net.layout.views(g), X)
+    def wrong(self: Any, spec: Any, theta: Any, X: Any, Y: Any, weight: Any) -> Any:
+        C, g = right(self, spec, theta, X, Y, weight)
+        change(*spec.layout.views(g), X)
         return C, g
 
     monkeypatch.setattr(engine, "gradients", wrong)

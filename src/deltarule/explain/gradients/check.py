@@ -240,13 +240,13 @@ def _samples(
 def _sources(net: Network, engine: str) -> list[str]:
     """The engines whose gradients are checked."""
     if engine != "all":
-        return [get_engine(engine, net).name]
+        return [get_engine(engine, net.spec).name]
     return [name for name in engine_names() if _can_run(name, net)]
 
 
 def _can_run(name: str, net: Network) -> bool:
     try:
-        get_engine(name, net)
+        get_engine(name, net.spec)
     except SpecError:
         return False
     return True
@@ -286,8 +286,8 @@ class _Gradients:
             return self._of_a_step(source)
         if source == "reference":
             return backward(self.net, self.X, self.Y, self.weight, self.reduction).theta
-        engine = get_engine(source, self.net)
-        _, gradient = engine.gradients(self.net, self.X, self.Y, self.weight)
+        engine, net = get_engine(source, self.net.spec), self.net
+        _, gradient = engine.gradients(net.spec, net.theta, self.X, self.Y, self.weight)
         return gradient.astype(np.float64) * self.total
 
     def _of_a_step(self, source: str) -> Array:
@@ -295,9 +295,17 @@ class _Gradients:
         net, n = self.net.copy(), len(self.Y)
         rule = SGD(learning_rate=_RATE, momentum=0.0)
         run = Run(
-            net, self.X, self.Y, self.weight, n, rule, rule.init(net.theta), l2=self.l2 / self.total
+            net.spec,
+            net.theta,
+            self.X,
+            self.Y,
+            self.weight,
+            n,
+            rule,
+            rule.init(net.theta),
+            l2=self.l2 / self.total,
         )
-        engine = get_engine(source, net)
+        engine = get_engine(source, net.spec)
         engine.steps(run, np.arange(n, dtype=np.int64), np.array([_RATE]), 0, 1)
         step = self.net.theta.astype(np.float64) - net.theta.astype(np.float64)
         return step / _RATE * self.total
@@ -308,8 +316,8 @@ class _Gradients:
 
     def right_in_float64(self, wrong: Sequence[TermCheck]) -> bool:
         """Whether a float64 network's gradients are right where a float32 network's are wrong."""
-        net = self.net.copy()
-        net.dtype, net._theta = np.dtype(np.float64), self.net.theta.astype(np.float64)
+        exactly = replace(self.net.spec, dtype=np.dtype(np.float64))
+        net = Network.from_spec(exactly, self.net.theta)
         exact = replace(self, net=net, X=self.X.astype(np.float64), Y=self.Y.astype(np.float64))
         pairs = net.layout.matrices(exact.theta("reference"))
         for one in wrong:
