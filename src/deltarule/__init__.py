@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deltarule._version import __version__ as __version__
-from deltarule.doors import loaded_when_used
+from deltarule.doors import PUBLIC, loaded_when_used
 from deltarule.engines.threads import get_num_threads, set_num_threads
 from deltarule.equations.activations import Activation
 from deltarule.equations.losses import Loss
@@ -134,31 +134,7 @@ __all__ = [
 ]
 
 
-_LAZY = {  # where a name that needs slow imports is defined
-    "Derivation": "deltarule.explain.derive.report",
-    "MLPClassifier": "deltarule.estimators",
-    "MLPRegressor": "deltarule.estimators",
-    "Mistake": "deltarule.explain.check.mistakes.mistake",
-    "Report": "deltarule.explain.check.report",
-    "TableModel": "deltarule.table_model",
-    "check_gradients": "deltarule.explain.gradients.check",
-    "check_implementation": "deltarule.explain.check.implementation",
-    "check_objective": "deltarule.explain.gradients.check",
-    "check_worksheet": "deltarule.explain.check.worksheet",
-    "derive": "deltarule.explain.derive.report",
-    "count_products": "deltarule.explain.counts.report",
-    "descent_check": "deltarule.explain.descent",
-    "diagnose": "deltarule.explain.diagnose.report",
-    "from_sklearn": "deltarule.exchange.sklearn",
-    "from_torch": "deltarule.exchange.torch",
-    "learning_curve": "deltarule.tuning",
-    "notation_table": "deltarule.explain.notation_table",
-    "testing": "deltarule.testing",
-    "trace": "deltarule.explain.trace",
-    "tune": "deltarule.tuning",
-}
-
-__getattr__ = loaded_when_used(__name__, _LAZY)
+__getattr__ = loaded_when_used(__name__, PUBLIC)
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,9 @@ from deltarule.errors import ModelFileError, SpecError
 from deltarule.network.data import check_targets
 from deltarule.network.network import Network
 from deltarule.network.saving import read, save
-from deltarule.tabular import TableEncoder, TargetColumn, read_table
+from deltarule.tabular.encoder import TableEncoder
+from deltarule.tabular.read import read_table
+from deltarule.tabular.target import TargetColumn
 from deltarule.training.metrics import metrics
 
 _SECTION = "table"
