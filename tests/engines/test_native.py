@@ -1,4 +1,6 @@
-"""The native engine is held to the reference: every activation, loss, optimizer, option, shape.
+"""The native engine is held to the reference: every activation, loss, optimizer, option.
+
+SPEC X6: what is fast computes what is right.
 
 float64 agrees to 1e-12 of the largest number compared; float32 to a bound that grows with the
 length of the sums.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import os
 import signal
 import warnings
 from typing import Any
@@ -268,7 +267,7 @@ def test_ctrl_c_in_a_line_search_keeps_the_last_iterate(
         nonlocal count
         count += 1
         if count == evaluation:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return true_gradients(*args)
 
     monkeypatch.setattr(ReferenceEngine, "gradients", gradients)

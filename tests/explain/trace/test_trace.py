@@ -1,4 +1,4 @@
-"""The numbers of a trace: against the published examples, dr.backward and finite differences."""
+"""The numbers of a trace (SPEC X5): the published examples, dr.backward, finite differences."""
 
 from __future__ import annotations
 

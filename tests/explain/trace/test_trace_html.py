@@ -1,4 +1,4 @@
-"""The page of a trace: self-contained, right numbers in every view, and its script runs."""
+"""The page of a trace (SPEC X5): self-contained, right numbers everywhere; its script runs."""
 
 from __future__ import annotations
 
