@@ -144,13 +144,6 @@ def train(
     )
     require_plain_lbfgs(run, plan, checkpoint)
 
-    in_order = np.arange(0 if shuffle else len(Y), dtype=np.int64)
-
-    def order(epoch: int) -> NDArray[np.int64]:
-        if not shuffle:
-            return in_order
-        return np.random.default_rng(stream(seed, 1, epoch)).permutation(len(Y))
-
     loop = Loop(
         net=net,
         run=run,
@@ -160,7 +153,7 @@ def train(
         held=held,
         best=BestSoFar(stopping) if stopping else None,
         callbacks=as_callbacks(callbacks),
-        order=order,
+        order=_orders(len(Y), seed, shuffle),
         show=progress,
         descend=descent_of(rule),
     )
@@ -170,6 +163,14 @@ def train(
             raise SpecError("a checkpoint needs a fixed rng, such as rng=0, to go on as it began")
         loop.checkpoint = CheckpointFile(where, _identity(loop, stopping, shuffle, seed))
     return loop.run_all()
+
+
+def _orders(n: int, seed: int, shuffle: bool) -> Callable[[int], NDArray[np.int64]]:
+    """epoch (from 0) -> the order of the rows in it."""
+    if not shuffle:
+        in_order = np.arange(n, dtype=np.int64)
+        return lambda epoch: in_order
+    return lambda epoch: np.random.default_rng(stream(seed, 1, epoch)).permutation(n)
 
 
 def _batch_size(given: int | str, n: int, rule: Optimizer) -> int:
