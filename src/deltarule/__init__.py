@@ -5,6 +5,7 @@ Every public name is here; what needs slow imports is loaded when it is first us
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from deltarule._version import __version__ as __version__
@@ -32,6 +33,7 @@ from deltarule.errors import (
     OutputError,
     SpecError,
 )
+from deltarule.moved import MovedModules
 from deltarule.network.gradients import (
     ForwardPass,
     Gradients,
@@ -133,6 +135,8 @@ __all__ = [
     "unfold_biases",
 ]
 
+
+sys.meta_path.append(MovedModules())  # asked last, and only for old names
 
 __getattr__ = loaded_when_used(__name__, PUBLIC)
 
