@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from deltarule._version import __version__ as __version__
+from deltarule.callbacks import Callback, EarlyStopping, Progress
 from deltarule.doors import PUBLIC, loaded_when_used
 from deltarule.engines.threads import get_num_threads, set_num_threads
 from deltarule.equations.activations import Activation
@@ -44,11 +45,9 @@ from deltarule.network.gradients import (
 )
 from deltarule.network.network import Network, fold_biases, unfold_biases
 from deltarule.network.saving import load, save
-from deltarule.training.callbacks import Callback, Progress
 from deltarule.training.checkpoint import Checkpoint
 from deltarule.training.history import History
 from deltarule.training.plan import train
-from deltarule.training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from deltarule import testing
