@@ -19,8 +19,8 @@ from deltarule.equations import backprop
 from deltarule.equations.activations import Activation
 from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
-from deltarule.explain.case import Edges
 from deltarule.explain.diagnose.jacobian import Jacobian, layer_jacobian
+from deltarule.explain.network_file import Edges
 from deltarule.network.network import Network
 
 #: A slope is small below this share of the activation's largest slope.
