@@ -91,6 +91,12 @@ class Case:
         """X (n, n_0) as an array, also where it is sparse."""
         return self.X.toarray() if is_sparse(self.X) else self.X  # type: ignore[no-any-return]
 
+    def only(self, rows: Array) -> Case:
+        """The case with those of its samples alone; X as an array, also where it is sparse."""
+        X = self.X[rows].toarray() if is_sparse(self.X) else self.X[rows]
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return replace(self, X=X, Y=self.Y[rows], sample_weight=weight)
+
     def samples(self, doing: str, names: tuple[str, str] = ("X", "Y")) -> tuple[Any, Array]:
         """X and Y. Raises SpecError where one is missing; `doing` is what needs it."""
         given = zip(("inputs", "targets"), names, (self.X, self.Y), strict=True)
