@@ -199,13 +199,10 @@ def case_of(
     )
 
 
-def is_source(value: Any) -> bool:
-    """Whether a value is (or names) a network, and no number of layers or list of sizes."""
-    return (
-        isinstance(value, Network | NetworkFile | Case | str | Path | Mapping)
-        or _is_model(value)
-        or _is_estimator(value)
-    )
+def case_or_none(value: Any) -> Case | None:
+    """The case of what is (or names) a network; None for a number of layers or a list of sizes."""
+    known = isinstance(value, Network | NetworkFile | Case | str | Path | Mapping)
+    return case_of(value) if known or _is_model(value) or _is_estimator(value) else None
 
 
 # -- sources -------------------------------------------------------------------------------------
