@@ -17,7 +17,8 @@ import pytest
 import scipy.sparse
 
 import deltarule as dr
-from deltarule.explain.descent import DescentCheck, DescentStep
+from deltarule.explain.descent import DescentCheck
+from deltarule.explain.descent_steps import DescentStep, order
 from support import oracles
 
 
@@ -236,12 +237,10 @@ def test_text_and_dict_hold_the_numbers() -> None:
 
 def test_the_order_is_not_told_where_it_cannot_be() -> None:
     def check(*ratios: float) -> DescentCheck:
-        from deltarule.explain import descent
-
         steps = [
             DescentStep(10.0**k, -(10.0**k), -r * 10.0**k, 0.0, 0) for k, r in enumerate(ratios)
         ]
-        return DescentCheck(1.0, 1.0, steps, *descent._order(steps), 1.0, 0)
+        return DescentCheck(1.0, 1.0, steps, *order(steps), 1.0, 0)
 
     assert check(0.999, 0.99).order == pytest.approx(1)
     assert check(0.9999, 0.99).order == pytest.approx(2)

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deltarule.cli.app import Json, app, require_apart
-from deltarule.cli.output import complain, err, fail, printing, reported, show_json
+from deltarule.cli.app import Json, Source, Table, app, require_apart
+from deltarule.cli.output import complain, err, fail, note, printing, reported, show_json
 from deltarule.errors import DeltaruleError
 from deltarule.files import write_atomically
 
@@ -42,7 +42,7 @@ app.add_typer(check, name="check")
 
 
 @check.callback(
-    subcommand_metavar="FILE... | gradients NETWORK",
+    subcommand_metavar="FILE... | gradients NETWORK [DATA]",
     epilog="Examples:\n\n"
     "  [bold]deltarule check worksheet.json[/bold]\n\n"
     "  [bold]deltarule check homework/*.yaml --json > report.json[/bold]\n\n"
@@ -114,17 +114,13 @@ def worksheets(
 @check.command(
     epilog="Examples:\n\n"
     "  [bold]deltarule check gradients network.json[/bold]\n\n"
-    "  [bold]deltarule check gradients model.safetensors --samples 20 --html report.html[/bold]"
+    "  [bold]deltarule check gradients model.safetensors houses.csv --html report.html[/bold]"
 )
 def gradients(
-    network: Annotated[
-        str,
-        typer.Argument(
-            help="A network file (.json, .toml, .yaml), a model, or yehoshua, mazur, gashler."
-        ),
-    ],
+    network: Source,
+    data: Table = None,
     samples: Annotated[
-        int, typer.Option(help="Samples drawn at random, where the file has no inputs.")
+        int, typer.Option(help="Samples drawn at random, where there are no inputs.")
     ] = 8,
     seed: Annotated[int, typer.Option(help="Of samples, targets and directions.")] = 0,
     engine: Annotated[Which, typer.Option(help="Whose gradients.")] = Which.all,
@@ -140,17 +136,14 @@ def gradients(
     is wrong.
     """
     with reported():
-        from deltarule.explain.case import read_network
+        from deltarule.explain.case import case_of
         from deltarule.explain.gradients.check import check_gradients
 
         if html is not None:
-            require_apart({"--html": html}, {"the network": network})
-        file = read_network(network)
+            require_apart({"--html": html}, {"the network": network, "the table": data})
+        case = case_of(network, data)
         report = check_gradients(
-            file.net,
-            file.X,
-            file.Y,
-            edges=file.edges,
+            case,
             engine=engine.value,
             full=full or None,
             samples=samples,
@@ -158,6 +151,8 @@ def gradients(
         )
         if html is not None:
             write_atomically(html, report.to_html().encode())
+    for text in case.notes:
+        note(text)
     if as_json:
         show_json(report.to_dict())
     else:

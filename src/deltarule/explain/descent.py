@@ -17,64 +17,9 @@ from typing import Any
 import numpy as np
 
 from deltarule.document.figures import new_figure, save_figure
-from deltarule.equations import backprop
-from deltarule.equations.losses import shares
-from deltarule.equations.params import Array
 from deltarule.errors import SpecError
-from deltarule.network.data import check_inputs, check_sample_weight, check_targets
-from deltarule.network.network import Network
-
-_RATES = tuple(float(f"1e{k}") for k in range(-7, 3))
-_EPS = float(np.finfo(np.float64).eps)
-_SURE = 20.0  # ratios are trusted where what they miss 1 by is that many times the rounding
-
-
-@dataclass(frozen=True)
-class DescentStep:
-    """One learning rate, tried.
-
-    Attributes
-    ----------
-    learning_rate : float
-        alpha
-    predicted : float
-        -alpha |dC/dtheta|^2, the change of C to first order.
-    measured : float
-        C(theta - alpha dC/dtheta) - C(theta); NaN or infinity where that is no finite number.
-    rounding : float
-        How far off `measured` may be by rounding alone.
-    kinks : int
-        Net inputs (and errors o - y) that the step carries across a kink of an activation (or of
-        the loss): the first order says nothing about the other side.
-    """
-
-    learning_rate: float
-    predicted: float
-    measured: float
-    rounding: float
-    kinks: int
-
-    @property
-    def ratio(self) -> float:
-        """measured / predicted: tends to 1 as alpha does to 0. NaN where nothing is predicted."""
-        return self.measured / self.predicted if self.predicted else math.nan
-
-    @property
-    def falls(self) -> bool:
-        """Whether C is less after the step."""
-        return self.measured < 0
-
-    @property
-    def only_rounding(self) -> bool:
-        """Whether the change of C is too small to be told from rounding."""
-        return math.isfinite(self.measured) and abs(self.predicted) <= self.rounding
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the distance of the ratio from 1 is no matter of rounding or of a kink."""
-        if self.kinks or not math.isfinite(self.ratio):
-            return False
-        return abs(self.measured - self.predicted) > _SURE * self.rounding
+from deltarule.explain.case import Source, case_of
+from deltarule.explain.descent_steps import DescentStep, Problem, checked_rates, limit, order
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +31,7 @@ class DescentCheck:
     loss : float
         C before the step.
     squared_gradient : float
-        |dC/dtheta|^2, over all weights and biases.
+        |dC/dtheta|^2, over all weights and biases that a step moves.
     steps : list of DescentStep
         By rising learning rate.
     order : float
@@ -263,13 +208,15 @@ class DescentCheck:
 
 
 def descent_check(
-    net: Network,
-    X: Any,
-    Y: Any,
+    net: Source,
+    X: Any = None,
+    Y: Any = None,
     learning_rates: Sequence[float] | None = None,
     *,
     sample_weight: Any = None,
-    reduction: str = "mean",
+    reduction: str | None = None,
+    edges: Sequence[Any] | None = None,
+    trainable_biases: bool | None = None,
 ) -> DescentCheck:
     """The predicted change of C, -alpha |dC/dtheta|^2, beside the measured one (SPEC B3).
 
@@ -277,22 +224,43 @@ def descent_check(
 
     Parameters
     ----------
-    net : Network
-    X : (n, n_0)
+    net : Network, TableModel, fitted estimator, path, dict or published name
+        The path of a model file (.safetensors) or network file (.json, .toml, .yaml), what such a
+        file holds, or "yehoshua", "mazur", "gashler". What a file says holds where the arguments
+        below do not.
+    X : (n, n_0), or (n_0,) for one sample; or a table in place of X and Y
+        A file or data set's name: of a table's model (also a DataFrame) raw rows with their target
+        column, else columns of numbers, the inputs and then the targets.
     Y : as for `backward`
     learning_rates : sequence of float > 0, default 1e-7, 1e-6, ..., 100
     sample_weight, reduction : as for `backward`
+    edges : list of L bool arrays (n_{l-1}, n_l), optional
+        Which edges there are; the weights of the others are 0, and no step moves them.
+    trainable_biases : bool, default True
+        Whether a step moves the biases.
 
     Raises
     ------
     DataError
         For data that `backward` refuses.
     SpecError
-        For learning rates that are not finite numbers > 0, and where C or its gradient is not
-        finite to begin with.
+        For learning rates that are not finite numbers > 0, a network file that cannot be read, and
+        where C or its gradient is not finite to begin with.
     """
-    rates = _checked_rates(learning_rates)
-    problem = _Problem(net, X, Y, sample_weight, reduction)
+    rates = checked_rates(learning_rates)
+    case = case_of(
+        net,
+        X,
+        Y,
+        heeds=["reduction"],
+        dtype=np.float64,
+        sample_weight=sample_weight,
+        edges=edges,
+        reduction=reduction,
+        trainable_biases=trainable_biases,
+    )
+    case.samples("a descent check")
+    problem = Problem(case)
     losses, gradient, crossings = problem.start()
     C = float(problem.share @ losses)
     with np.errstate(over="ignore"):
@@ -308,104 +276,9 @@ def descent_check(
         return problem.step(alpha, losses, gradient, squared, crossings)
 
     steps = [tried(alpha) for alpha in rates]
-    order, curvature = _order(steps)
+    power, curvature = order(steps)
     on_kinks = sum(int((sides == 0).sum()) for sides in crossings)
-    return DescentCheck(C, squared, steps, order, curvature, _limit(steps, tried), on_kinks)
-
-
-class _Problem:
-    """C as a function of theta, in float64."""
-
-    def __init__(self, net: Network, X: Any, Y: Any, sample_weight: Any, reduction: str) -> None:
-        self.net = net
-        self.theta = net.theta.astype(np.float64)
-        self.X = check_inputs(X, net.sizes[0], np.float64)
-        n = int(self.X.shape[0])
-        self.Y = check_targets(net.loss, Y, n, net.sizes[-1], np.float64)
-        weight = check_sample_weight(sample_weight, n, np.float64)
-        self.share = shares(n, weight, reduction, np.float64)
-
-    def _sides(self, z: Sequence[Array], o: Array) -> list[Array]:
-        """On which side of each kink every net input and error lies: -1, 0 (on it) or 1."""
-        with np.errstate(invalid="ignore"):
-            sides = [
-                np.sign(one - kink)
-                for f, one in zip(self.net.activations, z, strict=True)
-                for kink in f.kinks
-            ]
-            return sides + [np.sign(o - self.Y - kink) for kink in self.net.loss.kinks]
-
-    def start(self) -> tuple[Array, Array, list[Array]]:
-        """J of each sample, dC/dtheta, and the sides of the kinks."""
-        layers, loss = self.net.layers(self.theta), self.net.loss
-        with np.errstate(all="ignore"):
-            z, a = backprop.forward(layers, self.X)
-            J = np.asarray(loss.value(self.net.activations[-1], z[-1], self.Y))
-            delta = backprop.deltas(layers, loss, z, self.Y)
-            dW, db = backprop.gradients(layers, a, delta, self.share)
-        gradient = np.concatenate(self.net.layout.join(dW, db))
-        return J, gradient, self._sides(z, a[-1])
-
-    def step(
-        self, alpha: float, losses: Array, gradient: Array, squared: float, sides: list[Array]
-    ) -> DescentStep:
-        """What a step of -alpha times the gradient does."""
-        with np.errstate(all="ignore"):
-            layers = self.net.layers(self.theta - alpha * gradient)
-            z, a = backprop.forward(layers, self.X)
-            J = np.asarray(self.net.loss.value(self.net.activations[-1], z[-1], self.Y))
-            # summed sample by sample and exactly: C itself would lose the digits that matter
-            changes = self.share * (J - losses)
-            sums = self.share @ (np.abs(J) + np.abs(losses))
-            moved = math.inf if not np.isfinite(changes).all() else math.fsum(changes)
-            if np.isnan(changes).any():
-                moved = math.nan
-            crossed = sum(
-                int((before * after < 0).sum())
-                for before, after in zip(sides, self._sides(z, a[-1]), strict=True)
-            )
-        rounding = float(sums) * _EPS * (2 + len(self.net.weights))
-        return DescentStep(alpha, 0.0 - alpha * squared, moved, rounding, crossed)
-
-
-def _checked_rates(given: Sequence[float] | None) -> list[float]:
-    if given is None:
-        return list(_RATES)
-    try:
-        rates = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        rates = np.array([math.nan])
-    if rates.ndim != 1 or not rates.size or not ((rates > 0) & np.isfinite(rates)).all():
-        raise SpecError(f"learning_rates must be a list of finite numbers > 0, got {given!r:.60}")
-    return sorted({float(rate) for rate in rates})
-
-
-def _order(steps: Sequence[DescentStep]) -> tuple[float, float]:
-    """The order of ratio -> 1, and the curvature, from the two smallest rates that tell them."""
-    sure = [one for one in steps if one.trusted]
-    if len(sure) < 2:
-        return math.nan, math.nan
-    first, second = sure[:2]
-    if abs(second.ratio - 1) > 0.5:  # far from small: that is no order any more
-        return math.nan, math.nan
-    grown = math.log(abs(second.ratio - 1) / abs(first.ratio - 1))
-    order = grown / math.log(second.learning_rate / first.learning_rate)
-    return order, 2 * (1 - first.ratio) / first.learning_rate
-
-
-def _limit(steps: Sequence[DescentStep], tried: Any) -> float:
-    """The learning rate at which C stops falling; what only rounding tells counts as falling."""
-    low = 0.0
-    for one in steps:
-        if one.falls or (one.only_rounding and one.predicted):
-            low = one.learning_rate
-            continue
-        high = one.learning_rate
-        while low and high / low > 1.01:
-            middle = math.sqrt(low * high)
-            low, high = (middle, high) if tried(middle).falls else (low, middle)
-        return low
-    return math.inf
+    return DescentCheck(C, squared, steps, power, curvature, limit(steps, tried), on_kinks)
 
 
 def _remark(one: DescentStep) -> str:

@@ -98,10 +98,17 @@ class TableModel:
         dict
             "accuracy" and "loss" for classes; "r2", "rmse" (in the target's unit) for quantities.
         """
+        return self._score(*self.encoded(data))
+
+    def encoded(self, data: Any) -> tuple[Array, Array]:
+        """Rows with known target as the network takes them: X (n, n_0) and Y (n, n_L).
+
+        Raises DataError as `predict`, and for a target that is missing or not of its kind.
+        """
         frame = self.read(data)
         Y = self._targets(frame)
         X, self.notes = self.encoder.encode(frame.drop(self.target.name), dtype=self.network.dtype)
-        return self._score(X, Y)
+        return X, Y
 
     def _targets(self, frame: pl.DataFrame) -> Array:
         Y = self.target.transform(frame, dtype=self.network.dtype)
