@@ -204,7 +204,7 @@ def test_what_train_reports_as_json() -> None:
 
 
 def test_json_has_the_keys_that_the_page_lists(iris: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "tables.md").read_text(encoding="utf-8")
     listed = {row[1]: set(row[2:]) for row in map(_names, page.splitlines()) if row[:1] == ["|"]}
     scores = {"accuracy", "loss"}
     found = {

@@ -144,7 +144,7 @@ def test_what_is_reported_as_json() -> None:
 
 
 def test_json_has_the_keys_that_the_page_lists() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "tuning.md").read_text(encoding="utf-8")
     rows = [re.findall(r"`([^`]+)`", line) for line in page.splitlines() if line[:3] == "| `"]
     listed = {row[0]: set(row[1:]) for row in rows}
     done = as_json(*TUNE, "--trials", 1)
