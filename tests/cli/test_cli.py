@@ -24,6 +24,7 @@ from typer.testing import CliRunner, Result
 import deltarule as dr
 import deltarule.files
 import deltarule.tabular.model
+import deltarule.tabular.training
 from deltarule.cli.main import app
 
 IN_A_TERMINAL_OF_80 = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
@@ -223,7 +224,7 @@ def _names(line: str) -> list[str]:
 
 
 def test_json_knows_no_nan(monkeypatch: pytest.MonkeyPatch, iris: Path) -> None:
-    monkeypatch.setattr(deltarule.table_model, "metrics", lambda *_: {"accuracy": float("nan")})
+    monkeypatch.setattr(deltarule.tabular.model, "metrics", lambda *_: {"accuracy": float("nan")})
     assert as_json("evaluate", iris, "iris")["accuracy"] is None
 
 
@@ -444,7 +445,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("trained before the outputs were checked")
 
-    monkeypatch.setattr(deltarule.table_model, "train_table", refuse)
+    monkeypatch.setattr(deltarule.tabular.training, "train_table", refuse)
 
 
 def refuse_writing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -672,7 +673,7 @@ def test_ctrl_c_writes_the_best_so_far() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send there")
 def test_ctrl_c_before_anything_was_learned_writes_nothing() -> None:
-    done = interrupted("_steps", 0, "-q")
+    done = interrupted("steps", 0, "-q")
     assert done.returncode == 1
     assert done.stdout == b""
     assert done.stderr == b"error: interrupted before the first epoch ended: nothing was written\n"
