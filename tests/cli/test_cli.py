@@ -81,7 +81,7 @@ def program(*arguments: object, **options: Any) -> subprocess.CompletedProcess[b
     """The program itself, in a process of its own."""
     command = [sys.executable, "-W", "error", "-m", "deltarule.cli", *map(str, arguments)]
     environment = os.environ | IN_A_TERMINAL_OF_80 | options.pop("env", {})
-    return subprocess.run(command, capture_output=True, timeout=60, env=environment, **options)
+    return subprocess.run(command, capture_output=True, timeout=300, env=environment, **options)
 
 
 @pytest.fixture(scope="module")
@@ -606,12 +606,12 @@ def test_a_reader_that_goes_away_is_no_error(iris: Path) -> None:
     # the first prints less than a pipe holds, the second more
     for arguments in ("predict {0} iris.csv", "predict {0} iris.csv --proba --json", "info {0}"):
         command = f"{sys.executable} -m deltarule.cli {arguments.format(iris)} | true"
-        done = subprocess.run(command, shell=True, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(command, shell=True, capture_output=True, timeout=300, check=True)
         assert (done.stdout, done.stderr) == (b"", b"")
     many = pl.concat([dr.tabular.read_table("iris")] * 200)
     many.write_parquet("many.parquet")
     command = f"{sys.executable} -m deltarule.cli predict {iris} many.parquet --proba | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(command, shell=True, capture_output=True, timeout=300, check=True)
     assert done.stdout == b"prediction,P(setosa),P(versicolor),P(virginica)\n"
     assert done.stderr == b""
 
@@ -628,7 +628,7 @@ def test_a_full_disk_behind_stdout(iris: Path, command: str) -> None:
             [sys.executable, "-m", "deltarule.cli", *words],
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=300,
         )
     assert done.returncode == 1
     assert done.stderr == b"error: cannot write to stdout: No space left on device\n"
@@ -655,7 +655,7 @@ def interrupted(method: str, epochs: int, *more: str) -> subprocess.CompletedPro
     words = ["train", "iris", "--target", "target", "--epochs", "100000", *more]
     words += ["--patience", "100000"]
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *words], capture_output=True, timeout=60
+        [sys.executable, "-W", "error", "-c", code, *words], capture_output=True, timeout=300
     )
 
 
@@ -689,7 +689,7 @@ def test_ctrl_c_from_outside(spawn: Any) -> None:
     process = spawn([sys.executable, "-W", "error", "-c", code, *words])
     assert process.stderr.readline() == "under way\n"
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert stderr == "note: interrupted: model.safetensors holds the best parameters so far\n"
     assert "(interrupted)" in stdout
@@ -698,5 +698,5 @@ def test_ctrl_c_from_outside(spawn: Any) -> None:
 
 def test_the_installed_script() -> None:
     script = Path(sys.executable).with_name("deltarule")
-    done = subprocess.run([script, "--version"], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([script, "--version"], capture_output=True, timeout=300, check=True)
     assert done.stdout.decode().strip() == dr.__version__
