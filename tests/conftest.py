@@ -18,7 +18,7 @@ settings.register_profile(
 settings.load_profile("deltarule")
 
 #: No test waits longer than so many seconds for anything; what it waits for takes a few at most.
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @pytest.fixture(autouse=True)

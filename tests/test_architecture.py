@@ -135,7 +135,7 @@ def test_importing_a_wing_loads_no_other() -> None:
         "print(*sorted(m for m in sys.modules if m.startswith('deltarule.explain.')))"
     )
     out = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
     )
     wings = {name.split(".")[2] for name in out.stdout.split()}
     assert "trace" in wings

@@ -286,4 +286,4 @@ def test_loading_runs_no_code_of_the_file(tmp_path: Path) -> None:
         "dr.load(sys.argv[1])\n"
     )
     dr.Network([2, 1], rng=0).save(tmp_path / "m")
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "m")], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "m")], check=True, timeout=300)

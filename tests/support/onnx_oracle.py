@@ -47,7 +47,7 @@ def _other_python(path: str) -> Any:
 
 def _run_elsewhere(path: str, model: bytes, feed: Mapping[str, Any]) -> list[Any]:
     worker = _other_python(path)
-    limit = threading.Timer(120, worker.kill)  # reading ends with the process
+    limit = threading.Timer(300, worker.kill)  # reading ends with the process
     limit.start()
     pickle.dump((model, dict(feed)), worker.stdin, 4)
     worker.stdin.flush()

@@ -35,7 +35,7 @@ def in_a_thread(function: Callable[..., Any], *args: Any) -> None:
     """A thread that has ended no longer keeps others from setting the number (threadpoolctl)."""
     thread = threading.Thread(target=function, args=args)
     thread.start()
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive()
 
 
@@ -72,20 +72,20 @@ def test_threads_come_and_go(leaves_first: str) -> None:
     def first() -> None:
         with one_blas_thread():
             inside.set()
-            leave.wait(60)
+            leave.wait(300)
         left.set()
 
     worker = threading.Thread(target=first)
     worker.start()
-    assert inside.wait(60)
+    assert inside.wait(300)
     assert of_scipy() == {1}
     with one_blas_thread():
         assert of_scipy() == {1}
         if leaves_first == "the first":
             leave.set()
-            assert left.wait(60)
+            assert left.wait(300)
     leave.set()
-    worker.join(60)
+    worker.join(300)
     assert not worker.is_alive()
     assert of_scipy() == {2}
     with one_blas_thread():

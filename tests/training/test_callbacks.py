@@ -278,7 +278,7 @@ dr.train(net, X, X.sum(1), epochs=3, progress=True, callbacks=[say])
 
 def test_progress_bar_writes_to_stderr_only() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "epoch 1\nepoch 2\nepoch 3\n"
@@ -301,7 +301,7 @@ def test_progress_bar_in_a_terminal_leaves_a_redirected_stdout_alone(spawn: Any)
             break
         if not chunk:
             break
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     os.close(ours)
     assert process.returncode == 0
     assert out == "epoch 1\nepoch 2\nepoch 3\n"

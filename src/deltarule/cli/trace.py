@@ -71,7 +71,7 @@ def trace(
     step: Annotated[int | None, typer.Option(help="Only this step.")] = None,
     digits: Annotated[str, typer.Option(help="Significant digits shown, 1 to 17, or all.")] = "6",
     notation: Annotated[
-        Notation, typer.Option(help="Whose symbols: see docs/trace.md.")
+        Notation, typer.Option(help="Whose symbols: see docs/explain/trace.md.")
     ] = Notation.CANONICAL,
     max_lines: Annotated[
         int | None, typer.Option(help="About how many lines at most; 0 for all (250, pages 1000).")

@@ -16,7 +16,7 @@ class Mistake:
     Attributes
     ----------
     code : str
-        Stable; documented in docs/check.md.
+        Stable; documented in docs/explain/check.md.
     rule : str
         The equation that it gets wrong (see `step.py`).
     sentence : str
