@@ -36,8 +36,10 @@ FLOORS = [
 ]
 #: In `explain`, likewise; wings do not know each other.
 EXPLAIN_FLOORS = [
+    ["formats"],
     ["network_file"],
     ["case"],
+    ["descent_steps"],
     ["check", "counts", "derive", "descent", "diagnose", "gradients", "notation_table", "trace"],
     ["explain"],
 ]

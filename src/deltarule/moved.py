@@ -31,7 +31,6 @@ MOVED = {
     "explain.gradcheck_found": "explain.gradients.found",
     "explain.gradcheck_report": "explain.gradients.report",
     "explain.mistake": "explain.check.mistakes.mistake",
-    "explain.network_file": "explain.case",
     "explain.notation": "formula.notation",
     "explain.product_counts": "explain.counts.report",
     "explain.report": "explain.check.report",
