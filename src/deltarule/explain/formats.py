@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,7 +69,7 @@ def _parse_toml(text: str) -> Any:
 
 def _parse_yaml(text: str) -> Any:
     try:
-        yaml: Any = import_module("yaml")  # optional, and only a YAML file needs it
+        import yaml  # slow, and only a YAML file needs it
     except ImportError:
         raise SpecError(
             "a YAML file needs PyYAML: pip install pyyaml, or write the file as JSON or TOML"
