@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deltarule.cli.app import Json, app, require_apart
+from deltarule.cli.app import Json, Source, Table, app, require_apart
 from deltarule.cli.formats import Form, Output, chosen, show
-from deltarule.cli.output import complain, err, fail, reported
+from deltarule.cli.output import complain, err, fail, note, reported
 from deltarule.files import write_atomically
 
 _DEFAULT = "worksheets"
@@ -42,7 +42,7 @@ app.add_typer(check, name="check")
 
 
 @check.callback(
-    subcommand_metavar="FILE... | gradients NETWORK",
+    subcommand_metavar="FILE... | gradients NETWORK [DATA]",
     epilog="Examples:\n\n"
     "  [bold]deltarule check worksheet.json[/bold]\n\n"
     "  [bold]deltarule check homework/*.yaml --json > report.json[/bold]\n\n"
@@ -84,11 +84,12 @@ def worksheets(
     form = chosen(form, output, as_json)
     if html is not None and len(files) > 1:
         fail("--html writes the report of one file")
-    one = len(files) == 1
-    read: dict[str, str | Path] = {"the worksheet" if one else file: file for file in files}
-    require_apart({"--html": html, "--output": output}, read)
+    if html is not None or output is not None:
+        alone = len(files) == 1
+        read = {"the worksheet" if alone else f"worksheet {file}": file for file in files}
+        require_apart({"--html": html, "--output": output}, {**read})
     checked = Checked.of(files)
-    if one and checked.errors:
+    if len(files) == 1 and checked.errors:
         fail(checked.errors[0])
     for error in checked.errors:
         complain(error)
@@ -105,17 +106,13 @@ def worksheets(
 @check.command(
     epilog="Examples:\n\n"
     "  [bold]deltarule check gradients network.json[/bold]\n\n"
-    "  [bold]deltarule check gradients model.safetensors --samples 20 --html report.html[/bold]"
+    "  [bold]deltarule check gradients model.safetensors houses.csv --html report.html[/bold]"
 )
 def gradients(
-    network: Annotated[
-        str,
-        typer.Argument(
-            help="A network file (.json, .toml, .yaml), a model, or yehoshua, mazur, gashler."
-        ),
-    ],
+    network: Source,
+    data: Table = None,
     samples: Annotated[
-        int, typer.Option(help="Samples drawn at random, where the file has no inputs.")
+        int, typer.Option(help="Samples drawn at random, where there are no inputs.")
     ] = 8,
     seed: Annotated[int, typer.Option(help="Of samples, targets and directions.")] = 0,
     engine: Annotated[Which, typer.Option(help="Whose gradients.")] = Which.all,
@@ -134,17 +131,15 @@ def gradients(
     """
     form = chosen(form, output, as_json)
     with reported():
-        from deltarule.explain.case import read_network
+        from deltarule.explain.case import case_of
         from deltarule.explain.gradients.check import check_gradients
 
         if html is not None or output is not None:
-            require_apart({"--html": html, "--output": output}, {"the network": network})
-        file = read_network(network)
+            written = {"--html": html, "--output": output}
+            require_apart(written, {"the network": network, "the table": data})
+        case = case_of(network, data)
         report = check_gradients(
-            file.net,
-            file.X,
-            file.Y,
-            edges=file.edges,
+            case,
             engine=engine.value,
             full=full or None,
             samples=samples,
@@ -152,6 +147,8 @@ def gradients(
         )
         if html is not None:
             write_atomically(html, report.to_html().encode())
+    for text in case.notes:
+        note(text)
     show(report, form, output)
     if html is not None:
         err.print(f"page in {html}", soft_wrap=True)

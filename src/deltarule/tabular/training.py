@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from deltarule.errors import DataError, SpecError
 from deltarule.network.network import Network
-from deltarule.tabular import Split, TableEncoder, TargetColumn, read_table, split_rows
+from deltarule.tabular.encoder import TableEncoder
 from deltarule.tabular.model import TableModel
+from deltarule.tabular.read import read_table
+from deltarule.tabular.split import Split, split_rows
+from deltarule.tabular.target import TargetColumn
 from deltarule.training.history import History
 from deltarule.training.plan import train
 from deltarule.training.stopping import EarlyStopping
