@@ -142,7 +142,7 @@ def test_no_tree_is_made_before_it_is_asked_for() -> None:
     program = (
         "import sys, deltarule as dr\n"
         "net = dr.Network([2, 3, 2], 'elu', 'cross_entropy', rng=0)\n"
-        "dr.train(net, [[0.1, 0.2]], [1], epochs=1)\n"
+        "dr.train(net, [[0.1, 0.2]], [1], epochs=1, validation=None)\n"
         "assert hash(net.activations[0]) == hash(net.activations[0])\n"
         "print([name for name in sys.modules if name.startswith('deltarule.formula')])\n"
     )

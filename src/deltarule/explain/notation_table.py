@@ -9,13 +9,17 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deltarule import options
 from deltarule.errors import SpecError
 from deltarule.explain.check.report import page
-from deltarule.formula import typeset
-from deltarule.formula.notation import Symbols
+from deltarule.formula.expression import HALF, Derivative, Expression, Sum, signed
+from deltarule.formula.function import Equation, Variable
+from deltarule.formula.inline import Html, InlineLatex
+from deltarule.formula.notation import get_notation
+from deltarule.formula.plain import Plain
+from deltarule.formula.symbols import OUTPUT, TARGET, Symbols
 
 #: The columns: who writes so.
 COLUMNS = {
@@ -42,12 +46,19 @@ class Row:
     cells : dict
         By "column", "row", "delta", "index", "canonical" and "code": how it is written there.
     kind : "words", "symbol" or "equation"
+    trees : dict
+        By notation: a symbol or an equation as a tree.
     """
 
     key: str
     quantity: str
     cells: dict[str, str]
     kind: str
+    trees: dict[str, Expression] = field(default_factory=dict, repr=False)
+
+    def written(self, column: str, form: type[Plain]) -> str:
+        """The symbol or equation of a column in a format."""
+        return form(get_notation(column)).write(self.trees[column])
 
 
 @dataclass(frozen=True)
@@ -193,7 +204,7 @@ def _html_cell(row: Row, one: str) -> str:
         return html.escape(text)
     if one == "code":
         return f"<code>{html.escape(text)}</code>" if text else ""
-    return typeset.html(text)
+    return row.written(one, Html)
 
 
 def notation_table(layers: int = 3, layer: int = 2) -> NotationTable:
@@ -221,8 +232,11 @@ def notation_table(layers: int = 3, layer: int = 2) -> NotationTable:
     symbols = {name: Symbols(name, [2] * (layers + 1)) for name in COLUMNS if name != "code"}
     rows = []
     for key, quantity, kind, write, code in _rows(layer, layers):
-        cells = {name: write(one) for name, one in symbols.items()}
-        rows.append(Row(key, quantity, cells | {"code": code}, kind))
+        written = {name: write(one) for name, one in symbols.items()}
+        trees = {name: one for name, one in written.items() if isinstance(one, Expression)}
+        cells = {name: str(one) for name, one in written.items()} | {"code": code}
+        cells |= {name: Plain(get_notation(name)).write(tree) for name, tree in trees.items()}
+        rows.append(Row(key, quantity, cells, kind, trees))
     return NotationTable(layers, layer, rows)
 
 
@@ -242,25 +256,20 @@ _ERROR = {
 }
 
 
-def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str], str]]:
+Write = Callable[[Symbols], str | Expression]
+
+
+def _rows(l: int, L: int) -> list[tuple[str, str, str, Write, str]]:
     """Key, quantity, kind, how a notation writes it, and the code."""
     k = l - 1  # of lists that begin with layer 1
 
-    def unit(s: Symbols) -> str:
-        return "" if s.notation.matrix else s.unit
+    def loss(s: Symbols) -> Expression:
+        first = s.notation.target_first
+        error = s.of_output(TARGET - OUTPUT if first else OUTPUT - TARGET) ** 2
+        return Equation(s.J, HALF * (error if s.notation.matrix else Sum(s.unit, L, error)))
 
-    def loss(s: Symbols) -> str:
-        errors = s.of_output("y - o" if s.notation.target_first else "o - y")
-        total = "" if s.notation.matrix else f"sum_{s.unit} "
-        return f"{s.J} = 1/2*{total}({errors})^2"
-
-    def delta_at_output(s: Symbols) -> str:
-        times = " .* " if s.notation.matrix else "*"
-        slope = s.f(L, s.z(L, unit(s)), slope=True)
-        return f"{s.delta(L, unit(s))} = ({s.output_error()}){times}{slope}"
-
-    def sign(s: Symbols) -> str:
-        return "-" * (s.notation.sign < 0) + s.d(s.J, s.z(l, s.unit))
+    def sign(s: Symbols) -> Expression:
+        return signed(s.notation.sign, Derivative(s.J, s.z(l, s.unit)))
 
     def shift(s: Symbols) -> str:
         return "1" if "m" in s.notation.a.sub + s.notation.a.sup else "0"
@@ -313,7 +322,7 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             f"g.delta[{k}][s, j]",
         ),
         ("delta_is", "it is", "symbol", sign, f"g.delta[{k}][s, j]"),
-        ("alpha", "learning rate", "symbol", lambda s: "alpha", "alpha"),
+        ("alpha", "learning rate", "symbol", lambda s: Variable("alpha"), "alpha"),
         (
             "net_input",
             "net input",
@@ -325,7 +334,7 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             "activation",
             "output of a unit",
             "equation",
-            lambda s: s.activation(l, ""),
+            lambda s: s.activation(l, None),
             f"p.a[{l}] == net.activations[{k}].f(p.z[{k}])",
         ),
         (
@@ -339,7 +348,7 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             "delta_output",
             "delta of an output (squared error)",
             "equation",
-            delta_at_output,
+            lambda s: s.output_delta(),
             f"g.delta[{L - 1}] == (p.output - Y) * net.activations[{L - 1}].df(p.z[{L - 1}])",
         ),
         (
@@ -401,4 +410,4 @@ def _latex_cell(row: Row, column: str) -> str:
     text = row.cells[column]
     if column == "code":
         return rf"\texttt{{{_escaped(text)}}}"
-    return _escaped(text) if row.kind == "words" else f"${typeset.latex(text)}$"
+    return _escaped(text) if row.kind == "words" else f"${row.written(column, InlineLatex)}$"

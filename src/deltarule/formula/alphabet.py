@@ -27,7 +27,7 @@ from deltarule.formula.function import (
     Magnitude,
     Variable,
     With,
-    Words,
+    told,
 )
 
 half = HALF
@@ -116,4 +116,4 @@ def derivative(body: Expression, by: Expression, is_: Expression) -> Equation:
 def given(body: Operand, *words: str, **definitions: Expression) -> With:
     """The body, and what its letters stand for, or a remark in words."""
     known = [Equation(Variable(name), meaning) for name, meaning in definitions.items()]
-    return With(tree(body), (*known, *(Words((one,)) for one in words)))
+    return With(tree(body), (*known, *(told(one, "ij") for one in words)))

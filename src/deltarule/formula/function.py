@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -143,3 +144,9 @@ def _number(node: Expression) -> float | None:
     if isinstance(node, Negative) and isinstance(node.body, Number):
         return -node.body.value
     return None
+
+
+def told(text: str, letters: str) -> Words:
+    """A formula that somebody put in words of his own: text, in which single letters are known."""
+    parts = re.split(rf"\b([{letters}])\b", text)
+    return Words(tuple(Variable(p) if k % 2 else p for k, p in enumerate(parts) if p))

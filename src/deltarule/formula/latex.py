@@ -14,6 +14,7 @@ _LETTERS = {
     "delta": r"\delta",
     "sigma": r"\sigma",
     "net": r"\mathrm{net}",
+    "sign": r"\operatorname{sign}",
     **{name: rf"\{name}" for name in ("alpha", "cosh", "exp", "log", "max", "tanh", "Phi", "phi")},
 }
 _SIGNS = {"~": r"\sim", "<-": r"\leftarrow", "<=": r"\le"}

@@ -104,6 +104,8 @@ class Writer:
 
     def write(self, node: Expression) -> str:
         """An expression."""
+        if isinstance(node, Number):  # of calculations, by far the most
+            return self.number(node.value)
         if isinstance(node, ex.Sum):
             return self.sum_over(node.index, self._at_least(node.body, _OPEN))
         if isinstance(node, ex.Product):
@@ -116,8 +118,6 @@ class Writer:
             return self._added(node)
         if isinstance(node, Symbol):
             return self.symbol(node)
-        if isinstance(node, Number):
-            return self.number(node.value)
         if isinstance(node, ex.Derivative):
             bare = isinstance(node.body, _BARE)
             body = self.write(node.body) if bare else self.brackets(self.write(node.body))
@@ -265,15 +265,8 @@ class Writer:
 
     def symbol(self, node: Symbol, prime: bool = False) -> str:
         """A symbol with its indices, as the notation has it."""
-        patterns: dict[str, Pattern] = {
-            "z": self.notation.z,
-            "a": self.notation.a,
-            "w": self.notation.W,
-            "b": self.notation.b,
-            "y": self.notation.y,
-            "delta": self.notation.delta,
-        }
-        letter, sub, sup, at = patterns[node.kind]
+        pattern: Pattern = getattr(self.notation, "W" if node.kind == "w" else node.kind)
+        letter, sub, sup, at = pattern
         if "/" in letter:  # the document has no letter for it: the derivative by the net input
             z = Symbol("z", node.layer, node.indices)
             return self.derivative(self.ident(self.notation.C), self.symbol(z))
