@@ -7,7 +7,7 @@ numbers, the order of a weight's indices and the signs can be seen, not only tol
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deltarule import options
@@ -26,10 +26,14 @@ from deltarule.document import (
     markdown,
 )
 from deltarule.document.blocks import Block
-from deltarule.document.formulas import Plain
+from deltarule.document.formulas import Tree
 from deltarule.errors import SpecError
 from deltarule.explain.case import Source, case_or_none
-from deltarule.formula.notation import Symbols
+from deltarule.formula.expression import HALF, Derivative, Expression, Sum, signed
+from deltarule.formula.function import Equation, Variable
+from deltarule.formula.notation import get_notation
+from deltarule.formula.plain import Plain
+from deltarule.formula.symbols import OUTPUT, TARGET, Symbols
 
 #: The columns: who writes so.
 COLUMNS = {
@@ -57,12 +61,15 @@ class Row:
     cells : dict
         By "column", "row", "delta", "index", "canonical" and "code": how it is written there.
     kind : "words", "symbol" or "equation"
+    trees : dict
+        By notation: a symbol or an equation as a tree.
     """
 
     key: str
     quantity: str
     cells: dict[str, str]
     kind: str
+    trees: dict[str, Expression] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,10 @@ class NotationTable(Shown):
         return {
             "layers": self.layers,
             "layer": self.layer,
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [
+                {"key": one.key, "quantity": one.quantity, "cells": one.cells, "kind": one.kind}
+                for one in self.rows
+            ],
             "notes": list(NOTES),
         }
 
@@ -170,7 +180,7 @@ def _cell(row: Row, column: str) -> Phrase:
     cell = row.cells[column]
     if row.kind == "words" and not (row.key == "C" and column == "code"):
         return cell
-    return Code(cell) if column == "code" else Plain(cell)
+    return Code(cell) if column == "code" else Tree(row.trees[column], get_notation(column))
 
 
 NOTES = (
@@ -213,8 +223,11 @@ def notation_table(layers: int | Source = 3, layer: int | None = None) -> Notati
     symbols = {name: Symbols(name, [2] * (L + 1)) for name in COLUMNS if name != "code"}
     rows = []
     for key, quantity, kind, write, code in _rows(layer, L):
-        cells = {name: write(one) for name, one in symbols.items()}
-        rows.append(Row(key, quantity, cells | {"code": code}, kind))
+        written = {name: write(one) for name, one in symbols.items()}
+        trees = {name: one for name, one in written.items() if isinstance(one, Expression)}
+        cells = {name: str(one) for name, one in written.items()} | {"code": code}
+        cells |= {name: Plain(get_notation(name)).write(tree) for name, tree in trees.items()}
+        rows.append(Row(key, quantity, cells, kind, trees))
     return NotationTable(L, layer, rows)
 
 
@@ -234,25 +247,20 @@ _ERROR = {
 }
 
 
-def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str], str]]:
+Write = Callable[[Symbols], str | Expression]
+
+
+def _rows(l: int, L: int) -> list[tuple[str, str, str, Write, str]]:
     """Key, quantity, kind, how a notation writes it, and the code."""
     k = l - 1  # of lists that begin with layer 1
 
-    def unit(s: Symbols) -> str:
-        return "" if s.notation.matrix else s.unit
+    def loss(s: Symbols) -> Expression:
+        first = s.notation.target_first
+        error = s.of_output(TARGET - OUTPUT if first else OUTPUT - TARGET) ** 2
+        return Equation(s.J, HALF * (error if s.notation.matrix else Sum(s.unit, L, error)))
 
-    def loss(s: Symbols) -> str:
-        errors = s.of_output("y - o" if s.notation.target_first else "o - y")
-        total = "" if s.notation.matrix else f"sum_{s.unit} "
-        return f"{s.J} = 1/2*{total}({errors})^2"
-
-    def delta_at_output(s: Symbols) -> str:
-        times = " .* " if s.notation.matrix else "*"
-        slope = s.f(L, s.z(L, unit(s)), slope=True)
-        return f"{s.delta(L, unit(s))} = ({s.output_error()}){times}{slope}"
-
-    def sign(s: Symbols) -> str:
-        return "-" * (s.notation.sign < 0) + s.d(s.J, s.z(l, s.unit))
+    def sign(s: Symbols) -> Expression:
+        return signed(s.notation.sign, Derivative(s.J, s.z(l, s.unit)))
 
     def shift(s: Symbols) -> str:
         return "1" if "m" in s.notation.a.sub + s.notation.a.sup else "0"
@@ -305,7 +313,7 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             f"g.delta[{k}][s, j]",
         ),
         ("delta_is", "it is", "symbol", sign, f"g.delta[{k}][s, j]"),
-        ("alpha", "learning rate", "symbol", lambda s: "alpha", "alpha"),
+        ("alpha", "learning rate", "symbol", lambda s: Variable("alpha"), "alpha"),
         (
             "net_input",
             "net input",
@@ -317,7 +325,7 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             "activation",
             "output of a unit",
             "equation",
-            lambda s: s.activation(l, ""),
+            lambda s: s.activation(l, None),
             f"p.a[{l}] == net.activations[{k}].f(p.z[{k}])",
         ),
         (
@@ -331,7 +339,7 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             "delta_output",
             "delta of an output (squared error)",
             "equation",
-            delta_at_output,
+            lambda s: s.output_delta(),
             f"g.delta[{L - 1}] == (p.output - Y) * net.activations[{L - 1}].df(p.z[{L - 1}])",
         ),
         (

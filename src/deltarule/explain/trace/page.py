@@ -25,7 +25,7 @@ from deltarule.explain.trace.selection import (
     results,
 )
 from deltarule.explain.trace.steps import Traced
-from deltarule.formula.typeset import html as typeset
+from deltarule.formula.inline import Html
 
 # Nothing is fetched, whatever a name in the network may hold.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -41,7 +41,7 @@ def page(
 ) -> str:
     """What `Trace.to_html` gives."""
     check_shown(digits, max_terms)
-    lines = Lines(trace, notation, digits, max_terms)
+    lines = Lines(trace, notation, digits, max_terms, Html)
     selection = Selection(trace, lines, Wanted(max_lines=max_lines))
     picture = Picture(trace, lines)
     data = {"views": picture.views(), "delta": lines.notation.delta_name}
@@ -113,7 +113,7 @@ def _picture(picture: Picture) -> str:
 def _results(trace: Traced, lines: Lines) -> Iterator[str]:
     yield '<section><h2>Result</h2><table class="result">'
     for name, what in results(trace, lines):
-        yield f"<tr><th>{name}</th><td>{typeset(what)}</td></tr>"
+        yield f"<tr><th>{name}</th><td>{what}</td></tr>"
     yield "</table></section>\n"
 
 
@@ -133,7 +133,7 @@ def _tables(trace: Traced, lines: Lines, selection: Selection) -> Iterator[str]:
 
 def _table(trace: Traced, lines: Lines, shown: Shown) -> Iterator[str]:
     group = shown.group
-    yield f"<table><caption><span>{place(trace, group)}</span> {typeset(group.formula)}</caption>"
+    yield f"<table><caption><span>{place(trace, group)}</span> {group.formula}</caption>"
     for line in shown.lines:
         symbol, rest = calculation(lines, line)
         yield f'<tr><td class="symbol">{symbol}</td><td>{rest}</td></tr>'

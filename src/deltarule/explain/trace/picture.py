@@ -17,8 +17,8 @@ from deltarule.explain.trace.calculation import Line
 from deltarule.explain.trace.lines import Lines
 from deltarule.explain.trace.selection import layer_name
 from deltarule.explain.trace.steps import Traced
-from deltarule.formula.typeset import MINUS
-from deltarule.formula.typeset import html as typeset
+from deltarule.formula.expression import Expression
+from deltarule.formula.inline import MINUS
 
 _DX, _DY, _R = 116, 64, 26  # distances of layers and units, radius of a unit
 _TOP, _SIDE = 62, 48
@@ -224,10 +224,10 @@ class _View:
 
     def loss(self, s: int) -> str:
         """C, and J of the sample."""
-        n, symbols = self.lines.write.n, self.lines.symbols
-        text = f"{symbols.C} = {n(self.done.loss)}"
+        n, notation = self.lines.out.figures, self.lines.notation
+        text = f"{notation.C} = {n(self.done.loss)}"
         if len(self.trace.X) > 1:
-            text += f", sample {s}: {symbols.J} = {n(self.done.sample_losses[s - 1])}"
+            text += f", sample {s}: {notation.J} = {n(self.done.sample_losses[s - 1])}"
         return text
 
     def unit(self, spot: Spot, s: int) -> dict[str, Any]:
@@ -263,7 +263,8 @@ class _View:
         l, at = wire.end.l, (wire.start.j, wire.end.j)
         w = float(self.done.weights[l - 1][at])
         name = self.lines.symbols.W(l, at[0] + 1, at[1] + 1)
-        result = self._number("w", w) | {"n": typeset(name), "f": [self._given(name, w)]}
+        shown = {"n": self.lines.out.write(name), "f": [self._given(name, w)]}
+        result = self._number("w", w) | shown
         if self.after:
             return result
         result |= self._number("g", float(self.step.weight_gradients[l - 1][at]))
@@ -283,18 +284,19 @@ class _View:
             group = self.groups.get((phase, quantity, l, sample))
             if group is not None:
                 (line,) = group.lines(np.array([at]))
-                found.append([typeset(group.formula), " ".join(calculation(self.lines, line))])
+                found.append([group.formula, " ".join(calculation(self.lines, line))])
         return found
 
-    def _given(self, name: str, value: float) -> list[str]:
+    def _given(self, name: Expression, value: float) -> list[str]:
         """A number that is not calculated."""
-        return ["", " ".join(calculation(self.lines, Line(name, "", value)))]
+        line = Line(self.lines.out.write(name), "", value)
+        return ["", " ".join(calculation(self.lines, line))]
 
 
 def calculation(lines: Lines, line: Line) -> tuple[str, str]:
     """A line as HTML: its symbol, and the calculation with its value."""
-    middle = f"{typeset(line.arrow)} {typeset(line.numbers)} " if line.numbers else ""
-    return typeset(line.symbol), f"{middle}= <b>{typeset(lines.write.n(line.value))}</b>"
+    middle = f"{lines.out.relation(line.arrow).strip()} {line.numbers} " if line.numbers else ""
+    return line.symbol, f"{middle}= <b>{lines.out.number(line.value)}</b>"
 
 
 def _rows(size: int) -> list[int | None]:

@@ -174,7 +174,7 @@ def _row(values: Array) -> str:
 
 def results(trace: Traced, lines: Lines) -> list[tuple[str, str]]:
     """Loss and, where there is one output of one sample, output: before and after each step."""
-    n, C = lines.write.n, lines.symbols.C
+    n, C = lines.out.number, lines.out.write(lines.symbols.C)
     passes = [trace.steps[0].before, *(step.after for step in trace.steps)]
     rows = []
     for k, done in enumerate(passes):
@@ -246,7 +246,7 @@ def text(
 
 def _aligned(lines: Sequence[Line], of: Lines) -> list[str]:
     """Symbols, calculations and values below one another, signs of values apart."""
-    values = [of.write.n(line.value) for line in lines]
+    values = [of.out.number(line.value) for line in lines]
     symbol = max(len(line.symbol) for line in lines)
     numbers = min(max(len(line.numbers) for line in lines), 72)
     pad = any(value.startswith("-") for value in values)
@@ -281,7 +281,7 @@ def markdown(
         out += ["| | calculation | value |", "|---|---|---:|"]
         for line in shown.lines:
             arrow = "" if line.arrow == "=" else f" {line.arrow}"
-            value = lines.write.n(line.value)
+            value = lines.out.number(line.value)
             out.append(f"| `{line.symbol}{arrow}` | `{line.numbers}` | {value} |")
         if shown.more:
             out.append(f"| | ... {shown.more} more | |")
