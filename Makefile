@@ -8,7 +8,7 @@ OUT ?= demo-output
 .PHONY: demo test check lint types examples bench sanitize clean
 
 # The environment is remade when the description of the project or the compiled core changes.
-$(VENV)/ready: pyproject.toml CMakeLists.txt $(wildcard native/*.cpp native/*.hpp)
+$(VENV)/ready: pyproject.toml CMakeLists.txt $(wildcard native/*.?pp native/*/*.?pp)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@

@@ -8,9 +8,9 @@
 #include <numeric>
 #include <optional>
 
-#include "cpu.hpp"
-#include "network.hpp"
-#include "pool.hpp"
+#include "machine/cpu.hpp"
+#include "machine/pool.hpp"
+#include "network/network.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

@@ -8,9 +8,9 @@
 #include <random>
 #include <thread>
 
-#include "../cpu.hpp"
-#include "../network.hpp"
-#include "../pool.hpp"
+#include "machine/cpu.hpp"
+#include "machine/pool.hpp"
+#include "network/network.hpp"
 
 using namespace deltarule;
 
