@@ -11,6 +11,7 @@
 #include "machine/cpu.hpp"
 #include "machine/pool.hpp"
 #include "network/network.hpp"
+#include "network/predict.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

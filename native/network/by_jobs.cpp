@@ -14,28 +14,28 @@ constexpr int64_t kBiasPiece = 512;  // biases whose gradient one task takes
 }  // namespace
 
 template <class T>
-LargePass<T>::LargePass(Network<T>& net) : net_(net), kernels_(net.kernels_) {
-  before_gradient_.resize(net.layers_.size());
-  squares_.resize(net.layers_.size());
-  net.space_->all_transposed.resize(net.layers_.size());
-}
+ByJobs<T>::ByJobs(Pass<T>& pass)
+    : pass_(pass),
+      layout_(pass.layout()),
+      kernels_(pass.kernels()),
+      before_gradient_(layout_.L() + 1),
+      squares_(layout_.L() + 1) {}
 
 template <class T>
-double LargePass<T>::run(const typename Network<T>::Batch& batch,
-                         const typename Network<T>::Goal& goal) {
+double ByJobs<T>::run(const Batch<T>& batch, const Goal<T>& goal) {
   batch_ = &batch;
   goal_ = &goal;
   plan();
   int64_t work = 0;
-  for (std::size_t l = 1; l < net_.layers_.size(); ++l)
-    work = std::max(work, batch.rows * net_.layers_[l].in * net_.layers_[l].out);
-  Pool& pool = work < Network<T>::kGemm ? Pool::serial() : net_.pool_;
+  for (std::size_t l = 1; l <= layout_.L(); ++l)
+    work = std::max(work, batch.rows * layout_[l].in * layout_[l].out);
+  Pool& pool = work < kGemm ? Pool::serial() : Pool::shared();
   graph_.run(pool, [&](int number, int task) {
     const Job& job = jobs_[static_cast<std::size_t>(number)];
     (this->*job.run)(job, task);
   });
   if (goal.norms != nullptr)
-    for (std::size_t l = 1; l < net_.layers_.size(); ++l)
+    for (std::size_t l = 1; l <= layout_.L(); ++l)
       if (!squares_[l].empty())
         goal.norms[l - 1] = std::sqrt(std::accumulate(squares_[l].begin(), squares_[l].end(), 0.0));
   return std::accumulate(losses_.begin(), losses_.end(), 0.0);
@@ -44,19 +44,16 @@ double LargePass<T>::run(const typename Network<T>::Batch& batch,
 // -- which jobs there are -------------------------------------------------------------------------
 
 template <class T>
-void LargePass<T>::plan() {
-  const std::size_t L = net_.layers_.size() - 1;
-  const int64_t pieces = ceil_div(batch_->rows, net_.kGrain);
+void ByJobs<T>::plan() {
+  const std::size_t L = layout_.L();
+  const int64_t pieces = ceil_div(batch_->rows, kGrain);
   graph_.clear();
   jobs_.clear();
   jobs_.reserve(6 * L + 2);  // epilogues point to them
   losses_.assign(static_cast<std::size_t>(pieces), 0.0);
-  newest_ = add({&LargePass::gather, 0}, pieces);
-  for (std::size_t l = 0; l <= L; ++l) {
-    if (l > 0) plan_forward(l);
-    if (l < L && net_.dropout_[l] > 0) add_next({&LargePass::drop, l}, pieces);
-  }
-  add_next({&LargePass::output, L}, pieces);
+  newest_ = add({&ByJobs::gather, 0}, pieces);
+  for (std::size_t l = 1; l <= L; ++l) plan_forward(l);
+  add_next({&ByJobs::output, L}, pieces);
   for (std::size_t l = L; l > 1; --l) {
     plan_backward(l);
     before_gradient_[l] = newest_;
@@ -68,14 +65,14 @@ void LargePass<T>::plan() {
 }
 
 template <class T>
-int LargePass<T>::add(Job job, int64_t tasks) {
+int ByJobs<T>::add(Job job, int64_t tasks) {
   jobs_.push_back(std::move(job));
   return graph_.add(static_cast<int>(tasks));
 }
 
 // A job that needs what the newest one makes, and takes its place.
 template <class T>
-typename LargePass<T>::Job& LargePass<T>::add_next(Job job, int64_t tasks) {
+typename ByJobs<T>::Job& ByJobs<T>::add_next(Job job, int64_t tasks) {
   const int number = add(std::move(job), tasks);
   graph_.needs(newest_);
   newest_ = number;
@@ -83,44 +80,43 @@ typename LargePass<T>::Job& LargePass<T>::add_next(Job job, int64_t tasks) {
 }
 
 template <class T>
-void LargePass<T>::plan_forward(std::size_t l) {
-  const Layer<T>& layer = net_.layers_[l];
-  const Units<T>&before = net_.space_->a[l - 1], &here = net_.space_->a[l];
-  const bool output = l + 1 == net_.layers_.size();
-  if (!net_.by_gemm(layer, batch_->rows) || (l == 1 && net_.sparse_)) {
-    add_next({&LargePass::forward, l}, ceil_div(batch_->rows, net_.kGrain));
+void ByJobs<T>::plan_forward(std::size_t l) {
+  const Layer<T>& layer = layout_[l];
+  const Units<T>&before = pass_.space().a[l - 1], &here = pass_.space().a[l];
+  const bool output = l == layout_.L();
+  if (!pass_.by_gemm(l, batch_->rows)) {
+    add_next({&ByJobs::forward, l}, ceil_div(batch_->rows, kGrain));
     return;
   }
   GemmPlan<T> product(false, false, batch_->rows, layer.out, layer.in, layer.ld);
-  Job& job = add_next({&LargePass::product, l, product}, product.tasks());
-  T* slope = !output && layer.keeps_slope ? net_.space_->slope[l].data() : nullptr;
+  Job& job = add_next({&ByJobs::product, l, product}, product.tasks());
+  T* slope = output ? nullptr : pass_.slope(l, 0);
   job.tail = {&kernels_, layer.f, layer.b(), !output, slope, nullptr, here.ld};
   job.epilogue = {&forward_tile, &job.tail};
   job.product->of(T(1), before.data(), before.ld, layer.W(), T(0), here.data(), here.ld,
                   &job.epilogue);
+  if (!output && pass_.drops(l)) add_next({&ByJobs::drop, l}, ceil_div(batch_->rows, kGrain));
 }
 
 template <class T>
-void LargePass<T>::plan_backward(std::size_t l) {
-  const Layer<T>&layer = net_.layers_[l], &below = net_.layers_[l - 1];
-  const Units<T>&d = net_.space_->delta[l], &out = net_.space_->delta[l - 1],
-        &a = net_.space_->a[l - 1];
-  if (!net_.by_gemm(layer, batch_->rows)) {
-    Buffer<T>& transposed = net_.space_->all_transposed[l];
-    if (transposed.size() == 0) transposed.reset(round_up(layer.in, kernels_.lanes) * layer.out);
-    const int spelled_out = add({&LargePass::transpose, l}, 1);
-    add_next({&LargePass::backward, l}, ceil_div(batch_->rows, net_.kGrain));
+void ByJobs<T>::plan_backward(std::size_t l) {
+  const Layer<T>&layer = layout_[l], &below = layout_[l - 1];
+  const Units<T>&d = pass_.space().delta[l], &out = pass_.space().delta[l - 1],
+        &a = pass_.space().a[l - 1];
+  if (!pass_.by_gemm(l, batch_->rows)) {
+    pass_.transposed(l);  // no task may allocate
+    const int spelled_out = add({&ByJobs::transpose, l}, 1);
+    add_next({&ByJobs::backward, l}, ceil_div(batch_->rows, kGrain));
     graph_.needs(spelled_out);
     return;
   }
-  if (batch_->rows <= net_.kDotRows && layer.whole_vectors) {
-    add_next({&LargePass::backward_by_dots, l}, ceil_div(layer.in, kDotPiece));
+  if (batch_->rows <= kDotRows && layer.whole_vectors) {
+    add_next({&ByJobs::backward_by_dots, l}, ceil_div(layer.in, kDotPiece));
     return;
   }
   GemmPlan<T> product(false, true, batch_->rows, layer.in, layer.out, layer.ld);
-  Job& job = add_next({&LargePass::product, l, product}, product.tasks());
-  T* slope = below.keeps_slope ? net_.space_->slope[l - 1].data() : nullptr;
-  job.tail = {&kernels_, below.f, nullptr, false, slope, a.data(), a.ld};
+  Job& job = add_next({&ByJobs::product, l, product}, product.tasks());
+  job.tail = {&kernels_, below.f, nullptr, false, pass_.slope(l - 1, 0), a.data(), a.ld};
   job.epilogue = {&backward_tile, &job.tail};
   job.product->of(T(1), d.data(), d.ld, layer.W(), T(0), out.data(), out.ld, &job.epilogue);
 }
@@ -129,20 +125,17 @@ void LargePass<T>::plan_backward(std::size_t l) {
 // optimizer tile by tile: a gradient of a large layer would be read and written again where memory
 // is slowest.
 template <class T>
-void LargePass<T>::plan_gradient(std::size_t l) {
-  using Mode = typename Network<T>::Mode;
-  const Layer<T>& layer = net_.layers_[l];
-  const Units<T>&before = net_.space_->a[l - 1], &d = net_.space_->delta[l];
+void ByJobs<T>::plan_gradient(std::size_t l) {
+  const Layer<T>& layer = layout_[l];
+  const Units<T>&before = pass_.space().a[l - 1], &d = pass_.space().delta[l];
   squares_[l].clear();
-  if ((l == 1 && net_.sparse_) || !net_.by_gemm(layer, batch_->rows)) {
-    add({&LargePass::gradient, l},
-        l == 1 && net_.sparse_ ? 1
-                               : ceil_div(layer.rows(), net_.gradient_rows(layer, batch_->rows)));
+  if (!pass_.by_gemm(l, batch_->rows)) {
+    add({&ByJobs::gradient, l}, ceil_div(layer.rows(), pass_.gradient_rows(l, batch_->rows)));
     return graph_.needs(before_gradient_[l]);
   }
   GemmPlan<T> product(true, false, layer.in, layer.out, batch_->rows, d.ld);
   const int64_t tasks = bias_pieces(layer) + product.tasks();
-  add({&LargePass::gradient, l, product}, tasks);
+  add({&ByJobs::gradient, l, product}, tasks);
   graph_.needs(before_gradient_[l]);
   Job& job = jobs_.back();
   if (goal_->mode == Mode::by_tiles) {
@@ -175,7 +168,7 @@ void LargePass<T>::plan_gradient(std::size_t l) {
 }
 
 template <class T>
-int64_t LargePass<T>::bias_pieces(const Layer<T>& layer) const {
+int64_t ByJobs<T>::bias_pieces(const Layer<T>& layer) const {
   return layer.bias ? ceil_div(layer.out, kBiasPiece) : 0;
 }
 
@@ -184,77 +177,69 @@ int64_t LargePass<T>::bias_pieces(const Layer<T>& layer) const {
 // Calls body(first, count) for the rows of a task.
 template <class T>
 template <class F>
-auto LargePass<T>::with_rows(int task, F&& body) const {
-  const int64_t first = task * net_.kGrain;
-  return body(first, std::min(net_.kGrain, batch_->rows - first));
+auto ByJobs<T>::with_rows(int task, F&& body) const {
+  const int64_t first = task * kGrain;
+  return body(first, std::min(kGrain, batch_->rows - first));
 }
 
 template <class T>
-void LargePass<T>::gather(const Job&, int task) {
-  with_rows(task, [&](int64_t first, int64_t rows) { net_.gather_rows(*batch_, first, rows); });
+void ByJobs<T>::gather(const Job&, int task) {
+  with_rows(task, [&](int64_t first, int64_t rows) { pass_.gather(*batch_, first, rows); });
 }
 
 template <class T>
-void LargePass<T>::drop(const Job& job, int task) {
-  with_rows(task,
-            [&](int64_t first, int64_t rows) { net_.drop_rows(job.l, *batch_, first, rows); });
+void ByJobs<T>::drop(const Job& job, int task) {
+  with_rows(task, [&](int64_t first, int64_t rows) { pass_.drop(job.l, *batch_, first, rows); });
 }
 
 template <class T>
-void LargePass<T>::product(const Job& job, int task) {
+void ByJobs<T>::product(const Job& job, int task) {
   job.product->run(task);
 }
 
 template <class T>
-void LargePass<T>::forward(const Job& job, int task) {
-  with_rows(task, [&](int64_t first, int64_t rows) {
-    if (job.l == 1 && net_.sparse_)
-      net_.sparse_forward_rows(*batch_, first, rows);
-    else
-      net_.forward_rows(job.l, first, rows);
-  });
+void ByJobs<T>::forward(const Job& job, int task) {
+  with_rows(task, [&](int64_t first, int64_t rows) { pass_.forward(job.l, *batch_, first, rows); });
 }
 
 template <class T>
-void LargePass<T>::output(const Job&, int task) {
+void ByJobs<T>::output(const Job&, int task) {
   losses_[static_cast<std::size_t>(task)] = with_rows(
-      task, [&](int64_t first, int64_t rows) { return net_.output_rows(*batch_, first, rows); });
+      task, [&](int64_t first, int64_t rows) { return pass_.output(*batch_, first, rows); });
 }
 
 template <class T>
-void LargePass<T>::transpose(const Job& job, int) {
-  net_.transpose(job.l, net_.space_->all_transposed[job.l].data());
+void ByJobs<T>::transpose(const Job& job, int) {
+  pass_.transpose(job.l, pass_.transposed(job.l));
 }
 
 template <class T>
-void LargePass<T>::backward(const Job& job, int task) {
+void ByJobs<T>::backward(const Job& job, int task) {
   with_rows(task, [&](int64_t first, int64_t rows) {
-    net_.backward_rows(job.l, first, rows, net_.space_->all_transposed[job.l].data());
+    pass_.backward(job.l, first, rows, pass_.transposed(job.l));
   });
 }
 
 // Some columns of delta_{l-1} for very few rows: dot products with the rows of W_l.
 template <class T>
-void LargePass<T>::backward_by_dots(const Job& job, int task) {
-  const Layer<T>& layer = net_.layers_[job.l];
-  const Units<T>&d = net_.space_->delta[job.l], &out = net_.space_->delta[job.l - 1];
+void ByJobs<T>::backward_by_dots(const Job& job, int task) {
+  const Layer<T>& layer = layout_[job.l];
+  const Units<T>&d = pass_.space().delta[job.l], &out = pass_.space().delta[job.l - 1];
   const int64_t first = task * kDotPiece, n = std::min(kDotPiece, layer.in - first);
   kernels_.rows_dot_rows(d.data(), d.ld, layer.W() + first * layer.ld, layer.ld, batch_->rows, n,
                          layer.ld, out.data() + first, out.ld);
-  net_.times_slope(job.l - 1, 0, batch_->rows, first, n);
+  pass_.times_slope(job.l - 1, 0, batch_->rows, first, n);
 }
 
 template <class T>
-void LargePass<T>::gradient(const Job& job, int task) {
+void ByJobs<T>::gradient(const Job& job, int task) {
   // Nothing may move if the loss is not finite; by now it is known.
   for (const double loss : losses_)
     if (!std::isfinite(loss)) return;
-  const Layer<T>& layer = net_.layers_[job.l];
-  if (job.l == 1 && net_.sparse_) return net_.accumulate_sparse(*batch_, *goal_);
+  const Layer<T>& layer = layout_[job.l];
   if (!job.product) {
-    const int64_t most = net_.gradient_rows(layer, batch_->rows), first = task * most;
-    return net_.accumulate_rows(job.l, *batch_, *goal_, first,
-                                std::min(most, layer.rows() - first));
+    const int64_t most = pass_.gradient_rows(job.l, batch_->rows), first = task * most;
+    return pass_.accumulate(job.l, *batch_, *goal_, first, std::min(most, layer.rows() - first));
   }
   if (task < bias_pieces(layer))
     bias_gradient(job, task);
@@ -264,10 +249,9 @@ void LargePass<T>::gradient(const Job& job, int task) {
 
 // The gradient of a bias: alpha times the sums of the deltas.
 template <class T>
-void LargePass<T>::bias_gradient(const Job& job, int64_t piece) {
-  using Mode = typename Network<T>::Mode;
-  const Layer<T>& layer = net_.layers_[job.l];
-  const Units<T>& d = net_.space_->delta[job.l];
+void ByJobs<T>::bias_gradient(const Job& job, int64_t piece) {
+  const Layer<T>& layer = layout_[job.l];
+  const Units<T>& d = pass_.space().delta[job.l];
   const int64_t at = piece * kBiasPiece, n = std::min(kBiasPiece, layer.out - at);
   alignas(64) T sums[kBiasPiece];
   kernels_.column_sums({d.data() + at, batch_->rows, n, d.ld}, goal_->alpha, sums);
@@ -296,8 +280,8 @@ void LargePass<T>::bias_gradient(const Job& job, int64_t piece) {
 // -- what follows a product -----------------------------------------------------------------------
 
 template <class T>
-void LargePass<T>::Update::row(const T* gradient, int64_t row, int64_t col, int64_t n,
-                               int64_t task) const {
+void ByJobs<T>::Update::row(const T* gradient, int64_t row, int64_t col, int64_t n,
+                            int64_t task) const {
   const int64_t at = row * ld + col;
   if (squares != nullptr) squares[task] += kernels->sum_of_squares(gradient, n);
   kernels->update(goal->run->optimizer, T(goal->rate), goal->adam_rate, n, parameters + at,
@@ -306,7 +290,7 @@ void LargePass<T>::Update::row(const T* gradient, int64_t row, int64_t col, int6
 }
 
 template <class T>
-void LargePass<T>::forward_tile(void* context, const Tile<T>& t) {
+void ByJobs<T>::forward_tile(void* context, const Tile<T>& t) {
   const Tail& tail = *static_cast<Tail*>(context);
   if (tail.bias != nullptr)
     for (int64_t r = 0; r < t.rows; ++r)
@@ -317,7 +301,7 @@ void LargePass<T>::forward_tile(void* context, const Tile<T>& t) {
 }
 
 template <class T>
-void LargePass<T>::backward_tile(void* context, const Tile<T>& t) {
+void ByJobs<T>::backward_tile(void* context, const Tile<T>& t) {
   const Tail& tail = *static_cast<Tail*>(context);
   const int64_t at = t.row * tail.ld + t.col;
   if (tail.slope != nullptr)
@@ -327,7 +311,7 @@ void LargePass<T>::backward_tile(void* context, const Tile<T>& t) {
 }
 
 template <class T>
-void LargePass<T>::velocity_tile(void* context, const Tile<T>& t) {
+void ByJobs<T>::velocity_tile(void* context, const Tile<T>& t) {
   const Tail& tail = *static_cast<Tail*>(context);
   for (int64_t r = 0; r < t.rows; ++r)
     tail.kernels->axpy(T(1), t.data + r * t.ld, tail.parameters + (t.row + r) * t.ld + t.col,
@@ -335,13 +319,13 @@ void LargePass<T>::velocity_tile(void* context, const Tile<T>& t) {
 }
 
 template <class T>
-void LargePass<T>::update_tile(void* context, const Tile<T>& t) {
+void ByJobs<T>::update_tile(void* context, const Tile<T>& t) {
   const Update& update = *static_cast<Update*>(context);
   for (int64_t r = 0; r < t.rows; ++r)
     update.row(t.data + r * t.ld, t.row + r, t.col, t.cols, t.task);
 }
 
-template class LargePass<float>;
-template class LargePass<double>;
+template class ByJobs<float>;
+template class ByJobs<double>;
 
 }  // namespace deltarule

@@ -7,19 +7,19 @@
 
 #include "gemm/gemm.hpp"
 #include "machine/task_graph.hpp"
-#include "network/workspace.hpp"
+#include "network/pass.hpp"
 
 namespace deltarule {
 
 // Nothing in the batch waits for the gradient of a layer: it is put off until the deltas of the
 // next layer below are under way, so that no thread has to wait for the last of them.
 template <class T>
-class LargePass {
+class ByJobs {
  public:
-  explicit LargePass(Network<T>& net);
+  explicit ByJobs(Pass<T>& pass);
 
   // Returns the sum of w_i J_i; if it is not finite the parameters have not changed.
-  double run(const typename Network<T>::Batch& batch, const typename Network<T>::Goal& goal);
+  double run(const Batch<T>& batch, const Goal<T>& goal);
 
  private:
   // What follows a product, on each finished tile.
@@ -36,7 +36,7 @@ class LargePass {
   // A gradient that exists only in tiles: rows of it move the parameters, and leave their squares.
   struct Update {
     const Kernels<T>* kernels;
-    const typename Network<T>::Goal* goal;
+    const Goal<T>* goal;
     T *parameters, *first, *second;  // rows of ld; the moments may be null
     int64_t ld;
     double* squares;  // of each task, if they are asked for
@@ -44,7 +44,7 @@ class LargePass {
     void row(const T* gradient, int64_t row, int64_t col, int64_t n, int64_t task) const;
   };
   struct Job {
-    void (LargePass::*run)(const Job& job, int task);
+    void (ByJobs::*run)(const Job& job, int task);
     std::size_t l;
     std::optional<GemmPlan<T>> product = {};
     Tail tail = {};
@@ -78,10 +78,11 @@ class LargePass {
   void gradient(const Job& job, int task);
   void bias_gradient(const Job& job, int64_t piece);
 
-  Network<T>& net_;
+  Pass<T>& pass_;
+  const Layout<T>& layout_;
   const Kernels<T>& kernels_;
-  const typename Network<T>::Batch* batch_ = nullptr;
-  const typename Network<T>::Goal* goal_ = nullptr;
+  const Batch<T>* batch_ = nullptr;
+  const Goal<T>* goal_ = nullptr;
   TaskGraph graph_;
   std::vector<Job> jobs_;
   int newest_ = 0;                    // the job that the next one waits for
