@@ -13,7 +13,7 @@ void copy_block(const Layer<T>& layer, const T* from, int64_t from_ld, T* to, in
                 static_cast<std::size_t>(layer.out) * sizeof(T));
 }
 
-// Of `mine` at its offset: nothing of nothing.
+// nullptr of nullptr.
 template <class T>
 T* part_of(T* whole, int64_t offset) {
   return whole == nullptr ? nullptr : whole + offset;
@@ -24,18 +24,19 @@ T* part_of(T* whole, int64_t offset) {
 template <class T>
 Layout<T>::Layout(const NetworkSpec& spec, int64_t lanes, Padding padding)
     : layers_(spec.sizes.size()) {
+  int64_t offset = 0;
   for (std::size_t l = 1; l < layers_.size(); ++l) {
     Layer<T>& layer = layers_[l];
     layer.in = spec.sizes[l - 1];
     layer.out = spec.sizes[l];
     layer.bias = spec.bias[l - 1];
     layer.f = spec.activations[l - 1];
-    layer.offset = parameters_;
+    layer.offset = offset;
     layer.packed =
         layer.in * layer.out <= padding.up_to && (padding.whole_too || layer.out % lanes != 0);
     layer.ld = layer.packed ? round_up(layer.out, lanes) : layer.out;
     layer.whole_vectors = layer.ld % lanes == 0;
-    parameters_ += layer.size();
+    offset += layer.size();
     if (layer.packed) packed_ += layer.block_size();
   }
 }

@@ -58,7 +58,6 @@ class Layout {
 
   std::size_t L() const { return layers_.size() - 1; }
   const Layer<T>& operator[](std::size_t l) const { return layers_[l]; }  // 1..L
-  int64_t parameters() const { return parameters_; }
 
   // Points every layer at its block of theta (and of the moments, if they are given), or at a
   // padded copy that is filled here; `store` writes the copies back.
@@ -70,8 +69,8 @@ class Layout {
   void store_gradient(T* gradient) const;
 
  private:
-  std::vector<Layer<T>> layers_;  // the first stands for the inputs and is empty
-  int64_t parameters_ = 0, packed_ = 0;
+  std::vector<Layer<T>> layers_;              // the first stands for the inputs and is empty
+  int64_t packed_ = 0;                        // elements of all padded copies
   Buffer<T> blocks_, first_, second_, grad_;  // of the layers, one after another
 };
 

@@ -76,7 +76,7 @@ bool Network<T>::runs_tiny(const RunSpec<T>& run) const {
 // The batches from k on.
 template <class T>
 void Network<T>::tiny_steps(const RunSpec<T>& run, const int64_t* order, const double* rates,
-                            int64_t k, int64_t last, StretchResult& result) {
+                            int64_t k, int64_t last, Stretch& stretch) {
   const Layer<T>&hidden = layout_[1], &output = layout_[2];
   TinyRun<T> tiny{};
   tiny.n_in = hidden.in;
@@ -96,48 +96,44 @@ void Network<T>::tiny_steps(const RunSpec<T>& run, const int64_t* order, const d
   tiny.rates = rates + k;
   tiny.steps = last - k;
   tiny.stop = run.stop;
-  tiny.loss_sum = result.loss_sum;
+  tiny.loss_sum = stretch.loss_sum;
   tiny.objective = run.objective == nullptr ? nullptr : run.objective + k;
   const int64_t done = kernels<T>().tiny_steps(tiny);
-  result.done += done;
-  result.loss_sum = tiny.loss_sum;
-  result.weight_sum += static_cast<double>(done);
-  if (tiny.bad) result.bad_batch = k + done;
+  stretch.done += done;
+  stretch.loss_sum = tiny.loss_sum;
+  stretch.weight_sum += static_cast<double>(done);
+  if (tiny.bad) stretch.bad_batch = k + done;
 }
 
 template <class T>
-StretchResult Network<T>::steps(const RunSpec<T>& run, const int64_t* order, int64_t count,
-                                const double* rates, int64_t first, int64_t last) {
+void Network<T>::steps(const RunSpec<T>& run, Stretch& stretch, const int64_t* order, int64_t count,
+                       const double* rates, int64_t first, int64_t last) {
   const FlushDenormals flush;
-  StretchResult result;
-  result.loss_sum = run.loss_before;
-  result.weight_sum = run.weight_before;
   pass_.begin(run.samples);
   layout_.load(run.theta, run.first_moment, run.second_moment);
   for (int64_t k = first; k < last; ++k) {
     if (k > 0 && runs_tiny(run)) {
-      tiny_steps(run, order, rates, k, last, result);
+      tiny_steps(run, order, rates, k, last, stretch);
       break;
     }
     const int64_t start = k * run.batch_size;
     const int64_t rows = std::min(run.batch_size, count - start);
     const int64_t next = k + 1 < last ? std::min(run.batch_size, count - start - rows) : 0;
-    if (!step(run, order + start, rows, next, rates[k], k, result)) {
-      result.bad_batch = k;
+    if (!step(run, order + start, rows, next, rates[k], k, stretch)) {
+      stretch.bad_batch = k;
       break;
     }
-    ++result.done;
+    ++stretch.done;
     if (*run.stop != 0) break;
   }
   layout_.store(run.theta, run.first_moment, run.second_moment);
-  return result;
 }
 
 // One batch; false if its loss is not finite (nothing is applied then).
 template <class T>
 bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
-                      double rate, int64_t k, StretchResult& result) {
-  const int64_t done_before = run.steps_before + result.done;
+                      double rate, int64_t k, Stretch& stretch) {
+  const int64_t done_before = stretch.steps_before + stretch.done;
   double weight_sum = static_cast<double>(rows);
   if (run.sample_weight != nullptr) {
     weight_sum = 0;
@@ -157,8 +153,8 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
     goal.rate = rate;
     goal.adam_rate = adam_rate(run.optimizer, rate, done_before + 1);
     if (k == 0) {
-      result.gradient_norms.resize(layout_.L());
-      goal.norms = result.gradient_norms.data();
+      stretch.gradient_norms.resize(layout_.L());
+      goal.norms = stretch.gradient_norms.data();
     }
   }
   double loss = 0;
@@ -179,8 +175,8 @@ bool Network<T>::step(const RunSpec<T>& run, const int64_t* order, int64_t rows,
     apply(layout_, run, goal, rows, pass_.sparse() ? &pass_.space().touched : nullptr);
   }
   if (run.objective != nullptr) run.objective[k] = loss * share + penalty;
-  result.loss_sum += loss;
-  result.weight_sum += weight_sum;
+  stretch.loss_sum += loss;
+  stretch.weight_sum += weight_sum;
   return true;
 }
 

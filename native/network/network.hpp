@@ -18,7 +18,6 @@ class Network {
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
-  int64_t parameters() const { return layout_.parameters(); }
   const NetworkSpec& spec() const { return spec_; }
 
   // C and dC/dtheta.
@@ -27,16 +26,16 @@ class Network {
 
   // Batches first..last-1 of an epoch: batch k is order[k * batch_size ...], of `count` rows in
   // all, with the learning rate rates[k].
-  StretchResult steps(const RunSpec<T>& run, const int64_t* order, int64_t count,
-                      const double* rates, int64_t first, int64_t last);
+  void steps(const RunSpec<T>& run, Stretch& stretch, const int64_t* order, int64_t count,
+             const double* rates, int64_t first, int64_t last);
 
  private:
   bool binary_output() const;
   bool runs_tiny(const RunSpec<T>& run) const;
   void tiny_steps(const RunSpec<T>& run, const int64_t* order, const double* rates, int64_t k,
-                  int64_t last, StretchResult& result);
+                  int64_t last, Stretch& stretch);
   bool step(const RunSpec<T>& run, const int64_t* order, int64_t rows, int64_t next_rows,
-            double rate, int64_t k, StretchResult& result);
+            double rate, int64_t k, Stretch& stretch);
 
   const NetworkSpec spec_;
   const int64_t chunk_;  // most rows held at once

@@ -34,9 +34,6 @@ struct RunSpec {
   T* theta;
   T* first_moment = nullptr;   // v of SGD with momentum, s of Adagrad and RMSprop, m of Adam
   T* second_moment = nullptr;  // v of Adam
-  int64_t steps_before = 0;    // optimizer steps done before this stretch
-  double loss_before = 0,
-         weight_before = 0;  // sums that go on: their bits must not tell stretches apart
   const volatile unsigned char* stop;
   double* objective = nullptr;  // (batches,) of the epoch: C with penalties, before the update
 
@@ -47,11 +44,14 @@ struct RunSpec {
   }
 };
 
-struct StretchResult {
-  double loss_sum = 0, weight_sum = 0;
-  int64_t done = 0;
-  int64_t bad_batch = -1;
-  std::vector<double> gradient_norms;  // of batch 0; empty elsewhere
+// What has come of a stretch of batches so far. Calls go on where the last one has ended: the bits
+// must not tell where a stretch was cut.
+struct Stretch {
+  int64_t steps_before = 0;                 // optimizer steps of the run before this stretch
+  double loss_sum = 0, weight_sum = 0;      // of w_i J_i and of w_i, over the samples
+  int64_t done = 0;                         // batches
+  int64_t bad_batch = -1;                   // whose loss is not finite
+  std::vector<double> gradient_norms = {};  // of batch 0; empty elsewhere
 };
 
 // Some rows of the samples, and where they stand in the batch that they belong to.
