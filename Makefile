@@ -13,7 +13,7 @@ WHEEL_TESTS := tests/engines tests/equations tests/network tests/formula tests/e
 .PHONY: demo test check lint types examples wheel bench sanitize clean
 
 # The environment is remade when the description of the project or the compiled core changes.
-$(VENV)/ready: pyproject.toml CMakeLists.txt $(wildcard native/*.cpp native/*.hpp)
+$(VENV)/ready: pyproject.toml CMakeLists.txt $(wildcard native/*.?pp native/*/*.?pp)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@

@@ -38,6 +38,7 @@ from deltarule.formula.expression import Symbol
 from deltarule.formula.function import Variable
 from deltarule.formula.notation import get_notation
 
+FORMULA = Tree(Symbol("z", 1, (2,)), get_notation("index"))
 ALL = Document(
     [
         Title("What was found"),
@@ -258,7 +259,6 @@ def test_pages_are_light_and_dark_and_wide_tables_scroll() -> None:
 
 EVIL = '<b>|`&"$_%\\</script><!--'
 EVIL_FORMULA = Tree(Variable(EVIL), get_notation("index"))
-FORMULA = Tree(Symbol("z", 1, (2,)), get_notation("index"))
 
 
 def _evil() -> Document:

@@ -71,6 +71,9 @@ class Row:
     kind: str
     trees: dict[str, Expression] = field(default_factory=dict, repr=False)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"trees": {}} | state)  # rows pickled by 0.1.0 have none
+
 
 @dataclass(frozen=True)
 class NotationTable(Shown):
@@ -180,7 +183,8 @@ def _cell(row: Row, column: str) -> Phrase:
     cell = row.cells[column]
     if row.kind == "words" and not (row.key == "C" and column == "code"):
         return cell
-    return Code(cell) if column == "code" else Tree(row.trees[column], get_notation(column))
+    tree = row.trees.get(column)
+    return Code(cell) if tree is None else Tree(tree, get_notation(column))
 
 
 NOTES = (
