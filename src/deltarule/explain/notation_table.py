@@ -252,114 +252,87 @@ _ERROR = {
 
 
 Write = Callable[[Symbols], str | Expression]
+#: Key, quantity, kind, how a notation writes it, and the code.
+Entry = tuple[str, str, str, Write, str]
 
 
-def _rows(l: int, L: int) -> list[tuple[str, str, str, Write, str]]:
-    """Key, quantity, kind, how a notation writes it, and the code."""
+def _rows(l: int, L: int) -> list[Entry]:
+    return [*_names(l, L), *_forward(l), *_deltas(l, L), *_gradients(l)]
+
+
+def _names(l: int, L: int) -> list[Entry]:
+    """What each thing is called, and what is told in words."""
     k = l - 1  # of lists that begin with layer 1
-
-    def loss(s: Symbols) -> Expression:
-        first = s.notation.target_first
-        error = s.of_output(TARGET - OUTPUT if first else OUTPUT - TARGET) ** 2
-        return Equation(s.J, HALF * (error if s.notation.matrix else Sum(s.unit, L, error)))
-
-    def sign(s: Symbols) -> Expression:
-        return signed(s.notation.sign, Derivative(s.J, s.z(l, s.unit)))
-
-    def shift(s: Symbols) -> str:
-        return "1" if "m" in s.notation.a.sub + s.notation.a.sup else "0"
-
+    weight = f"net.weights[{k}][i, j]"
+    delta = f"g.delta[{k}][s, j]"
     return [
-        ("inputs_layer", "the inputs are layer", "words", shift, "0"),
+        ("inputs_layer", "the inputs are layer", "words", _shift, "0"),
         ("sample", "a sample is", "words", lambda s: _SAMPLE[s.notation.name], "a row"),
-        (
-            "letters",
-            "unit, one before, one after",
-            "words",
-            lambda s: f"{s.unit}, {s.source}, {s.next}",
-            "j, i, k",
-        ),
+        ("letters", "unit, one before, one after", "words", _letters, "j, i, k"),
         ("input", "input", "symbol", lambda s: s.a(0, s.source), "X[s, i]"),
         ("z", "net input", "symbol", lambda s: s.z(l, s.unit), f"p.z[{k}][s, j]"),
         ("a", "output of a unit", "symbol", lambda s: s.a(l, s.unit), f"p.a[{l}][s, j]"),
         ("o", "output of the network", "symbol", lambda s: s.a(L, s.unit), "p.output[s, j]"),
         ("f", "activation function", "symbol", lambda s: s.f(l), f"net.activations[{k}].f"),
-        (
-            "slope",
-            "its slope",
-            "symbol",
-            lambda s: s.f(l, slope=True),
-            f"net.activations[{k}].df",
-        ),
-        (
-            "W",
-            "weight",
-            "symbol",
-            lambda s: s.W(l, s.source, s.unit),
-            f"net.weights[{k}][i, j]",
-        ),
-        (
-            "order",
-            "its indices",
-            "words",
-            lambda s: "to, from" if s.notation.to_first else "from, to",
-            "from, to",
-        ),
+        ("slope", "its slope", "symbol", lambda s: s.f(l, slope=True), f"net.activations[{k}].df"),
+        ("W", "weight", "symbol", lambda s: s.W(l, s.source, s.unit), weight),
+        ("order", "its indices", "words", _order, "from, to"),
         ("b", "bias", "symbol", lambda s: s.b(l, s.unit), f"net.biases[{k}][j]"),
         ("y", "target", "symbol", lambda s: s.y(s.unit), "Y[s, j]"),
         ("C", "error of all samples", "words", lambda s: _ERROR[s.notation.name], "g.loss"),
         ("delta_name", "the delta is called", "words", lambda s: s.notation.delta_name, "delta"),
-        (
-            "delta",
-            "delta",
-            "symbol",
-            lambda s: s.delta(l, s.unit),
-            f"g.delta[{k}][s, j]",
-        ),
-        ("delta_is", "it is", "symbol", sign, f"g.delta[{k}][s, j]"),
+        ("delta", "delta", "symbol", lambda s: s.delta(l, s.unit), delta),
+        ("delta_is", "it is", "symbol", lambda s: _delta_is(s, l), delta),
         ("alpha", "learning rate", "symbol", lambda s: Variable("alpha"), "alpha"),
+    ]
+
+
+def _forward(l: int) -> list[Entry]:
+    """The equations of the forward pass."""
+    k = l - 1
+    code = f"p.z[{k}][s] == p.a[{k}][s] @ net.weights[{k}] + net.biases[{k}]"
+    output = f"p.a[{l}] == net.activations[{k}].f(p.z[{k}])"
+    return [
         (
             "net_input",
             "net input",
             "equation",
             lambda s: s.net_input(l, s.notation.name not in _UNBIASED),
-            f"p.z[{k}][s] == p.a[{k}][s] @ net.weights[{k}] + net.biases[{k}]",
+            code,
         ),
-        (
-            "activation",
-            "output of a unit",
-            "equation",
-            lambda s: s.activation(l, None),
-            f"p.a[{l}] == net.activations[{k}].f(p.z[{k}])",
-        ),
-        (
-            "loss",
-            "squared error of one sample",
-            "equation",
-            loss,
-            "net.loss.J(p.output, Y)[s] == 0.5 * ((p.output[s] - Y[s]) ** 2).sum()",
-        ),
+        ("activation", "output of a unit", "equation", lambda s: s.activation(l, None), output),
+    ]
+
+
+def _deltas(l: int, L: int) -> list[Entry]:
+    """The equations from the loss down to the inputs."""
+    k, top = l - 1, L - 1
+    loss = "net.loss.J(p.output, Y)[s] == 0.5 * ((p.output[s] - Y[s]) ** 2).sum()"
+    output = f"g.delta[{top}] == (p.output - Y) * net.activations[{top}].df(p.z[{top}])"
+    slope = f"net.activations[{k}].df(p.z[{k}])"
+    below = f"g.delta[{l}] @ net.weights[{l}].T"
+    return [
+        ("loss", "squared error of one sample", "equation", lambda s: _loss(s, L), loss),
         (
             "delta_output",
             "delta of an output (squared error)",
             "equation",
             lambda s: s.output_delta(),
-            f"g.delta[{L - 1}] == (p.output - Y) * net.activations[{L - 1}].df(p.z[{L - 1}])",
+            output,
         ),
         (
             "delta_rule",
             "delta rule",
             "equation",
             lambda s: s.delta_rule(l),
-            f"g.delta[{k}] == g.delta[{l}] @ net.weights[{l}].T * "
-            f"net.activations[{k}].df(p.z[{k}])",
+            f"g.delta[{k}] == {below} * {slope}",
         ),
         (
             "activation_gradient",
             "gradient by an output of a unit",
             "equation",
             lambda s: s.activation_gradient(l),
-            f"g.activations[{l}] == g.delta[{l}] @ net.weights[{l}].T",
+            f"g.activations[{l}] == {below}",
         ),
         (
             "input_gradient",
@@ -368,6 +341,13 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Write, str]]:
             lambda s: s.activation_gradient(0),
             "g.inputs == g.delta[0] @ net.weights[0].T",
         ),
+    ]
+
+
+def _gradients(l: int) -> list[Entry]:
+    """The equations of the parameters' gradients, and their update."""
+    k = l - 1
+    return [
         (
             "weight_gradient",
             "gradient by a weight",
@@ -386,7 +366,34 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Write, str]]:
             "update",
             "update of a weight",
             "equation",
-            lambda s: s.update(s.W(l, *(() if s.notation.matrix else (s.source, s.unit)))),
+            lambda s: _update(s, l),
             "net.theta -= alpha * g.theta",
         ),
     ]
+
+
+def _letters(s: Symbols) -> str:
+    """Those of a unit, of one before and of one after."""
+    return f"{s.unit}, {s.source}, {s.next}"
+
+
+def _order(s: Symbols) -> str:
+    return "to, from" if s.notation.to_first else "from, to"
+
+
+def _shift(s: Symbols) -> str:
+    """The number of the input layer."""
+    return "1" if "m" in s.notation.a.sub + s.notation.a.sup else "0"
+
+
+def _delta_is(s: Symbols, l: int) -> Expression:
+    return signed(s.notation.sign, Derivative(s.J, s.z(l, s.unit)))
+
+
+def _loss(s: Symbols, L: int) -> Expression:
+    error = s.of_output(TARGET - OUTPUT if s.notation.target_first else OUTPUT - TARGET) ** 2
+    return Equation(s.J, HALF * (error if s.notation.matrix else Sum(s.unit, L, error)))
+
+
+def _update(s: Symbols, l: int) -> Expression:
+    return s.update(s.W(l, *(() if s.notation.matrix else (s.source, s.unit))))

@@ -21,10 +21,7 @@ from deltarule.explain.case import Source, case_of
 from deltarule.explain.diagnose.advice import ROWS as TRIAL_ROWS
 from deltarule.explain.diagnose.advice import advise
 from deltarule.explain.diagnose.diagnosed import Diagnosed
-from deltarule.explain.diagnose.findings import (
-    Finding,
-    find,
-)
+from deltarule.explain.diagnose.findings import Finding, find
 from deltarule.explain.diagnose.measure import Measured, measure
 from deltarule.explain.diagnose.plot import plot_diagnosis
 from deltarule.explain.diagnose.text import diagnosis_text

@@ -11,7 +11,8 @@ from deltarule.equations.params import Array
 from deltarule.explain.check.approx import Approx, where
 from deltarule.explain.check.mistakes.forward import layers
 from deltarule.explain.check.mistakes.mistake import Mistake, in_layers, once
-from deltarule.explain.check.step import Problem, Step, Variant, value_of
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Step, Variant, value_of
 
 _MANY = 8  # above so many nodes only the first and the last are tried
 
