@@ -12,6 +12,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.document import Shown
+from deltarule.tabular.training import train_table
 
 _X = np.random.default_rng(1).normal(size=(20, 3))
 _Y = np.random.default_rng(2).normal(size=(20, 2))
@@ -38,6 +39,10 @@ RESULTS: dict[str, Callable[[], Shown]] = {
     "ProductCounts": lambda: dr.count_products(5, 10),
     "ProductCounts, by layer": lambda: dr.count_products([3, 4, 2]),
     "NotationTable": lambda: dr.notation_table(),
+    "History": lambda: dr.train(_net(), _X, _Y, epochs=30),
+    "TableTraining": lambda: train_table("iris", "target", epochs=3, hidden=(4,)),
+    "Tuning": lambda: dr.tune("iris", "target", epochs=2, trials=2, folds=2),
+    "LearningCurve": lambda: dr.learning_curve("iris", "target", epochs=2, folds=2, sizes=[20, 60]),
 }
 
 
