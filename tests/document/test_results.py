@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from deltarule.callbacks import Diagnose
 from deltarule.document import Shown
 from deltarule.tabular.training import train_table
 
@@ -29,6 +30,12 @@ def _wrong_objective() -> Shown:
     return dr.check_objective(lambda theta: float((theta**2).sum()), wrong, np.arange(1.0, 4.0))
 
 
+def _watched() -> Shown:
+    watching = Diagnose(every=2)
+    dr.train(_net(), _X, _Y, epochs=5, callbacks=[watching])
+    return watching
+
+
 #: How an example of each result is made; one of them has something to complain of.
 RESULTS: dict[str, Callable[[], Shown]] = {
     "Report": lambda: dr.check_worksheet("yehoshua"),
@@ -39,6 +46,8 @@ RESULTS: dict[str, Callable[[], Shown]] = {
     "ProductCounts": lambda: dr.count_products(5, 10),
     "ProductCounts, by layer": lambda: dr.count_products([3, 4, 2]),
     "NotationTable": lambda: dr.notation_table(),
+    "Diagnosis": lambda: dr.diagnose(dr.Network([3, *[4] * 20, 2], "sigmoid", rng=0), _X, _Y),
+    "Diagnose": _watched,
     "History": lambda: dr.train(_net(), _X, _Y, epochs=30),
     "TableTraining": lambda: train_table("iris", "target", epochs=3, hidden=(4,)),
     "Tuning": lambda: dr.tune("iris", "target", epochs=2, trials=2, folds=2),
