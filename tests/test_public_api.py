@@ -47,7 +47,9 @@ def test_importing_is_light() -> None:
         "import sys; before = set(sys.modules); import deltarule;"
         "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
     )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
+    )
     loaded = set(out.stdout.split())
     assert "deltarule" in loaded
     heavy = {"sklearn", "polars", "pandas", "rich", "typer", "scipy", "jax", "matplotlib"}
@@ -61,7 +63,9 @@ def test_training_loads_only_what_it_uses() -> None:
         "dr.train(net, X, X[:, 0], epochs=2); net.predict(X);"
         "print(*sorted({m.split('.')[0] for m in sys.modules}))"
     )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
+    )
     assert not set(out.stdout.split()) & {"sklearn", "polars", "rich", "typer", "scipy", "jax"}
 
 

@@ -5,10 +5,12 @@ Every public name is here; what needs slow imports is loaded when it is first us
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from deltarule._version import __version__ as __version__
-from deltarule.doors import loaded_when_used
+from deltarule.callbacks import Callback, EarlyStopping, Progress
+from deltarule.doors import PUBLIC, loaded_when_used
 from deltarule.engines.threads import get_num_threads, set_num_threads
 from deltarule.equations.activations import Activation
 from deltarule.equations.losses import Loss
@@ -32,6 +34,7 @@ from deltarule.errors import (
     OutputError,
     SpecError,
 )
+from deltarule.moved import MovedModules
 from deltarule.network.gradients import (
     ForwardPass,
     Gradients,
@@ -42,11 +45,9 @@ from deltarule.network.gradients import (
 )
 from deltarule.network.network import Network, fold_biases, unfold_biases
 from deltarule.network.saving import load, save
-from deltarule.training.callbacks import Callback, Progress
 from deltarule.training.checkpoint import Checkpoint
 from deltarule.training.history import History
 from deltarule.training.plan import train
-from deltarule.training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from deltarule import testing
@@ -134,31 +135,9 @@ __all__ = [
 ]
 
 
-_LAZY = {  # where a name that needs slow imports is defined
-    "Derivation": "deltarule.explain.derive.report",
-    "MLPClassifier": "deltarule.estimators",
-    "MLPRegressor": "deltarule.estimators",
-    "Mistake": "deltarule.explain.check.mistakes.mistake",
-    "Report": "deltarule.explain.check.report",
-    "TableModel": "deltarule.table_model",
-    "check_gradients": "deltarule.explain.gradients.check",
-    "check_implementation": "deltarule.explain.check.implementation",
-    "check_objective": "deltarule.explain.gradients.check",
-    "check_worksheet": "deltarule.explain.check.worksheet",
-    "derive": "deltarule.explain.derive.report",
-    "count_products": "deltarule.explain.counts.report",
-    "descent_check": "deltarule.explain.descent",
-    "diagnose": "deltarule.explain.diagnose.report",
-    "from_sklearn": "deltarule.exchange.sklearn",
-    "from_torch": "deltarule.exchange.torch",
-    "learning_curve": "deltarule.tuning",
-    "notation_table": "deltarule.explain.notation_table",
-    "testing": "deltarule.testing",
-    "trace": "deltarule.explain.trace",
-    "tune": "deltarule.tuning",
-}
+sys.meta_path.append(MovedModules())  # asked last, and only for old names
 
-__getattr__ = loaded_when_used(__name__, _LAZY)
+__getattr__ = loaded_when_used(__name__, PUBLIC)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deltarule.doors import DOORS, loaded_when_used
+from deltarule.doors import CALLBACKS, loaded_when_used
 from deltarule.training.callbacks import Callback, Progress
 from deltarule.training.stopping import EarlyStopping
 
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Callback", "Diagnose", "EarlyStopping", "Progress"]
 
-__getattr__ = loaded_when_used(__name__, {"Diagnose": DOORS["Diagnose"]})
+__getattr__ = loaded_when_used(__name__, CALLBACKS)

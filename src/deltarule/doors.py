@@ -11,10 +11,40 @@ from importlib import import_module
 from typing import Any
 
 DOORS = {  # what opens upward, and where it is defined
-    "Diagnose": "deltarule.explain.diagnose.callback",
     "onnx": "deltarule.exchange.onnx",
     "sklearn": "deltarule.exchange.sklearn",
     "torch": "deltarule.exchange.torch",
+}
+
+PUBLIC = {  # names of the package that need slow imports
+    "Derivation": "deltarule.explain.derive",
+    "MLPClassifier": "deltarule.estimators",
+    "MLPRegressor": "deltarule.estimators",
+    "Mistake": "deltarule.explain.check.mistakes",
+    "Report": "deltarule.explain.check.report",
+    "TableModel": "deltarule.tabular",
+    "check_gradients": "deltarule.explain.gradients.check",
+    "check_implementation": "deltarule.explain.check.implementation",
+    "check_objective": "deltarule.explain.gradients.check",
+    "check_worksheet": "deltarule.explain.check.worksheet",
+    "count_products": "deltarule.explain.counts",
+    "derive": "deltarule.explain.derive",
+    "descent_check": "deltarule.explain.descent",
+    "diagnose": "deltarule.explain.diagnose",
+    "from_sklearn": "deltarule.exchange.sklearn",
+    "from_torch": "deltarule.exchange.torch",
+    "learning_curve": "deltarule.tuning",
+    "notation_table": "deltarule.explain.notation_table",
+    "testing": "deltarule.testing",
+    "trace": "deltarule.explain.trace",
+    "tune": "deltarule.tuning",
+}
+
+CALLBACKS = {"Diagnose": "deltarule.explain.diagnose.callback"}
+
+SCHEMAS = {
+    "trace_schema": "deltarule.explain.trace",
+    "worksheet_schema": "deltarule.explain.check",
 }
 
 

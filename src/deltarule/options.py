@@ -1,4 +1,4 @@
-"""Checks of options that are single numbers: what is wrong, and what is needed instead.
+"""Checks of options that are single numbers, and of rng: what is wrong, and what is needed.
 
 `owner` is the record whose option it is (its class is named in the message), or None.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import numbers
 from typing import Any
+
+import numpy as np
 
 from deltarule.errors import SpecError
 
@@ -40,6 +42,23 @@ def between_0_and_1(owner: object, **values: Any) -> None:
 def count(owner: object, **values: Any) -> None:
     """Raise SpecError unless each value is a whole number >= 1."""
     _require(owner, "a whole number >= 1", numbers.Integral, 1, math.inf, values)
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """The random numbers that a user's rng stands for; SpecError if it is none."""
+    try:
+        if isinstance(rng, bool):
+            raise TypeError
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise no_rng(rng) from None
+
+
+def no_rng(rng: Any) -> SpecError:
+    """The error for what is no source of random numbers."""
+    return SpecError(
+        f"rng must be None, a whole number >= 0, a SeedSequence or a Generator, got {rng!r}"
+    )
 
 
 def _require(

@@ -136,7 +136,7 @@ def test_a_short_run_writes_what_it_measured(tmp_path: Path) -> None:
         [sys.executable, "-m", "benchmarks", "--quick", "--rows", "3", "--rounds", "2",
          "--parts", "table,import", "--peers", "numpy", "--threads", "1",
          "--json", str(json_file), "--markdown", str(markdown_file)],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads(json_file.read_text(encoding="utf-8"))

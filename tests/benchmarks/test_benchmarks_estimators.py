@@ -105,7 +105,7 @@ def test_a_short_run_writes_what_it_measured(tmp_path: Path) -> None:
         [sys.executable, "-m", "benchmarks.estimators", "--tables", "iris,letter", "--states", "1",
          "--threads", "1", "--data", str(tmp_path),
          "--json", str(json_file), "--markdown", str(markdown_file)],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads(json_file.read_text(encoding="utf-8"))

@@ -171,7 +171,7 @@ def test_a_wrong_gradient_ends_with_1_and_a_page_may_be_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = written("net.json", NETWORK | SAMPLES)
-    engine = type(get_engine("native", dr.Network([1, 1])))
+    engine = type(get_engine("native", dr.Network([1, 1]).spec))
     right = engine.gradients
 
     def wrong(self: Any, *arguments: Any) -> Any:

@@ -1,4 +1,6 @@
-"""The native engine is held to the reference: every activation, loss, optimizer, option, shape.
+"""The native engine is held to the reference: every activation, loss, optimizer, option.
+
+SPEC X6: what is fast computes what is right.
 
 float64 agrees to 1e-12 of the largest number compared; float32 to a bound that grows with the
 length of the sums.
@@ -59,10 +61,10 @@ def table(net: Network, n: int, seed: int = 0) -> tuple[Any, Any]:
 
 def same_gradients(net: Network, X: Any, Y: Any, weight: Any = None) -> None:
     bound = tolerance(net, len(Y))
-    close(NATIVE.predict(net, X), REFERENCE.predict(net, X), bound)
-    close(NATIVE.scores(net, X), REFERENCE.scores(net, X), bound)
-    C, g = NATIVE.gradients(net, X, Y, weight)
-    C_reference, g_reference = REFERENCE.gradients(net, X, Y, weight)
+    close(NATIVE.predict(net.spec, net.theta, X), REFERENCE.predict(net.spec, net.theta, X), bound)
+    close(NATIVE.scores(net.spec, net.theta, X), REFERENCE.scores(net.spec, net.theta, X), bound)
+    C, g = NATIVE.gradients(net.spec, net.theta, X, Y, weight)
+    C_reference, g_reference = REFERENCE.gradients(net.spec, net.theta, X, Y, weight)
     close(C, C_reference, bound)
     for where in net.layout.layer_slices():
         close(g[where], g_reference[where], 10 * bound)
@@ -72,7 +74,9 @@ def epoch(
     engine: Any, net: Network, X: Any, Y: Any, batch_size: int, optimizer: Optimizer, **options: Any
 ) -> tuple[Steps, Run]:
     net = net.copy()
-    run = Run(net, X, Y, options.pop("weight", None), batch_size, optimizer, {}, **options)
+    run = Run(
+        net.spec, net.theta, X, Y, options.pop("weight", None), batch_size, optimizer, {}, **options
+    )
     run.state = optimizer.init(net.theta)
     batches = -(-len(Y) // batch_size)
     order = np.random.default_rng(1).permutation(len(Y)).astype(np.int64)
@@ -88,7 +92,7 @@ def same_epoch(net: Network, X: Any, Y: Any, batch_size: int, *more: Any, **opti
         REFERENCE, net, X, Y, batch_size, *more, objective=objective[1], **options
     )
     close(objective[0], objective[1], bound)
-    close(run.net.theta - net.theta, run_reference.net.theta - net.theta, bound)
+    close(run.theta - net.theta, run_reference.theta - net.theta, bound)
     assert run.state.keys() == run_reference.state.keys()
     for name, value in run_reference.state.items():
         close(run.state[name], value, bound)
@@ -140,7 +144,11 @@ def test_outputs_in_groups(groups: tuple[int, ...], dtype: str) -> None:
         same_gradients(net, X, Y)
         same_gradients(net, X, Y, np.linspace(0, 2, 33).astype(dtype))
         for rows in (1, 4, 5):
-            close(NATIVE.predict(net, X[:rows]), REFERENCE.predict(net, X[:rows]), tolerance(net))
+            close(
+                NATIVE.predict(net.spec, net.theta, X[:rows]),
+                REFERENCE.predict(net.spec, net.theta, X[:rows]),
+                tolerance(net),
+            )
         for batch_size in (1, 7, 33):
             same_epoch(net, X, Y, batch_size, SGD(0.01))
             same_epoch(net, X, Y, batch_size, OPTIMIZERS[5], l2=0.1)
@@ -179,14 +187,14 @@ def test_values_over_the_whole_line(name: str, dtype: str) -> None:
     held = z.astype(np.float64)
     if name == "exp":
         held = np.minimum(held, np.log(limits.max) * (1 - 1e-6))
-    expected = REFERENCE.predict(exact, held)
+    expected = REFERENCE.predict(exact.spec, exact.theta, held)
     ulps = 4 if dtype == "float32" else 16  # the reference itself is off by some in float64
     bound = ulps * limits.eps * np.abs(expected) + 1e5 * limits.smallest_normal
     if name == "gelu":
         bound *= 1 + z**2  # the reference's, whose argument of erfc is rounded
     if name == "exp" and dtype == "float32":
         bound *= 40  # near the largest float, exp's argument alone is off by so much
-    actual = NATIVE.predict(net, z).astype(np.float64)
+    actual = NATIVE.predict(net.spec, net.theta, z).astype(np.float64)
     assert (np.abs(actual - expected) <= bound).all()
 
 
@@ -199,8 +207,8 @@ def test_extreme_scores_stay_finite(scale: float, dtype: str) -> None:
             continue  # these losses do grow without bound
         X, Y = table(net, 20)
         X *= np.asarray(scale, dtype=dtype)
-        C, g = NATIVE.gradients(net, X, Y, None)
-        C_reference, _ = REFERENCE.gradients(net, X, Y, None)
+        C, g = NATIVE.gradients(net.spec, net.theta, X, Y, None)
+        C_reference, _ = REFERENCE.gradients(net.spec, net.theta, X, Y, None)
         assert np.isfinite(C)
         assert np.isfinite(g).all()
         # outputs beyond the smallest float count as it: where exactly that is differs a little
@@ -350,12 +358,12 @@ def test_a_loss_that_is_not_finite_is_not_applied(sizes: list[int]) -> None:
     for batch_size, bad in ((1, 4), (3, 1), (9, 0)):
         results = []
         for engine in (NATIVE, REFERENCE):
-            run = Run(net.copy(), X, Y, None, batch_size, SGD(0.1), {"t": 0})
+            run = Run(net.spec, net.theta.copy(), X, Y, None, batch_size, SGD(0.1), {"t": 0})
             batches = -(-9 // batch_size)
             run.objective = np.full(batches, np.nan)
             steps = engine.steps(run, np.arange(9), np.full(batches, 0.1), 0, batches)
             assert (steps.bad_batch, steps.done, run.state["t"]) == (bad, bad, bad)
-            results.append(run.net.theta)
+            results.append(run.theta)
             assert np.isnan(run.objective[bad:]).all()
             assert np.isfinite(run.objective[:bad]).all()
         close(results[0], results[1], 1e-12)
@@ -365,7 +373,7 @@ def test_a_loss_that_is_not_finite_is_not_applied(sizes: list[int]) -> None:
 def test_a_set_stop_flag_ends_after_one_batch(batch_size: int) -> None:
     net = Network([3, 5, 2], "tanh", rng=1)
     X, Y = table(net, 10)
-    run = Run(net, X, Y, None, batch_size, SGD(0.1), {"t": 0})
+    run = Run(net.spec, net.theta, X, Y, None, batch_size, SGD(0.1), {"t": 0})
     run.stop[0] = 1
     assert NATIVE.steps(run, np.arange(10), np.full(10, 0.1), 0, 10 // batch_size).done == 1
 
@@ -375,11 +383,11 @@ def test_stretches_do_not_change_a_bit() -> None:
     X, Y = table(net, 50)
     thetas = []
     for cuts in ([0, 25], [0, 1, 2, 10, 25], list(range(26))):
-        run = Run(net.copy(), X, Y, None, 2, SGD(0.1, momentum=0.5), {})
-        run.state = run.optimizer.init(run.net.theta)
+        run = Run(net.spec, net.theta.copy(), X, Y, None, 2, SGD(0.1, momentum=0.5), {})
+        run.state = run.optimizer.init(run.theta)
         for first, last in itertools.pairwise(cuts):
             NATIVE.steps(run, np.arange(50), np.full(25, 0.1), first, last)
-        thetas.append(run.net.theta.tobytes())
+        thetas.append(run.theta.tobytes())
     assert len(set(thetas)) == 1
 
 
@@ -401,11 +409,13 @@ def test_the_objective_changes_no_bit_and_no_cut_changes_it(
     results = []
     for cuts in ([0, batches], [0, 1, 2, 10, batches], list(range(batches + 1))):
         for objective in (np.zeros(batches), None):
-            run = Run(net.copy(), X, Y, None, batch_size, SGD(0.1), {"t": 0}, **options)
+            run = Run(
+                net.spec, net.theta.copy(), X, Y, None, batch_size, SGD(0.1), {"t": 0}, **options
+            )
             run.objective = objective
             for first, last in itertools.pairwise(cuts):
                 NATIVE.steps(run, np.arange(50), np.full(batches, 0.1), first, last)
-            results.append((run.net.theta.tobytes(), objective))
+            results.append((run.theta.tobytes(), objective))
     assert len({theta for theta, _ in results}) == 1
     assert len({objective.tobytes() for _, objective in results if objective is not None}) == 1
     assert results[0][1].all()
@@ -420,10 +430,10 @@ def test_penalties_of_large_layers_do_not_depend_on_the_threads(dtype: str) -> N
     before, results = _core.get_num_threads(), set()
     for threads in (1, 2, 3):
         _core.set_num_threads(threads)
-        run = Run(net.copy(), X, Y, None, 4, SGD(1e-4), {"t": 0}, **options)
+        run = Run(net.spec, net.theta.copy(), X, Y, None, 4, SGD(1e-4), {"t": 0}, **options)
         run.objective = np.zeros(2)
         NATIVE.steps(run, np.arange(8), np.full(2, 1e-4), 0, 2)
-        results.add((run.net.theta.tobytes(), run.objective.tobytes()))
+        results.add((run.theta.tobytes(), run.objective.tobytes()))
     _core.set_num_threads(before)
     assert len(results) == 1
 
@@ -431,7 +441,7 @@ def test_penalties_of_large_layers_do_not_depend_on_the_threads(dtype: str) -> N
 def test_an_objective_too_short_is_refused() -> None:
     net = Network([3, 5, 2], rng=1)
     X, Y = table(net, 10)
-    run = Run(net, X, Y, None, 2, SGD(0.1), {"t": 0}, objective=np.zeros(4))
+    run = Run(net.spec, net.theta, X, Y, None, 2, SGD(0.1), {"t": 0}, objective=np.zeros(4))
     with pytest.raises(ValueError, match="fewer places than batches"):
         NATIVE.steps(run, np.arange(10), np.full(5, 0.1), 0, 5)
 
@@ -442,27 +452,27 @@ def test_an_objective_too_short_is_refused() -> None:
 def test_what_was_laid_out_before_changes_nothing() -> None:
     net = Network([20, 300, 301, 5], "relu", dtype="float32", rng=1)
     X, Y = table(net, 70)
-    fresh = [epoch(NATIVE, net.copy(), X, Y, batch, SGD(0.01))[1].net.theta for batch in (70, 30)]
+    fresh = [epoch(NATIVE, net, X, Y, batch, SGD(0.01))[1].theta for batch in (70, 30)]
     for batch, theta in [(70, fresh[0]), (30, fresh[1]), (30, fresh[1]), (70, fresh[0])]:
-        NATIVE.gradients(net, X[:batch], Y[:batch], None)
-        again = epoch(NATIVE, net, X, Y, batch, SGD(0.01))[1].net.theta
+        NATIVE.gradients(net.spec, net.theta, X[:batch], Y[:batch], None)
+        again = epoch(NATIVE, net, X, Y, batch, SGD(0.01))[1].theta
         np.testing.assert_array_equal(again, theta)
-    assert [shape for shape, _ in net.__dict__["_told"].idle] == [(net.dtype, 70, ())]
+    assert [shape for shape, _ in net.spec.kept["native"].idle] == [(net.dtype, 70, ())]
 
 
 def test_own_functions_go_to_the_reference() -> None:
     own = Network([2, 3, 1], own_sigmoid(), rng=0)
-    assert not NATIVE.supports(own)
-    assert get_engine("auto", own).name == "reference"
+    assert not NATIVE.supports(own.spec)
+    assert get_engine("auto", own.spec).name == "reference"
     with pytest.raises(SpecError, match="native"):
-        get_engine("native", own)
-    assert get_engine("auto", Network([2, 3, 1], rng=0)).name == "native"
+        get_engine("native", own.spec)
+    assert get_engine("auto", Network([2, 3, 1], rng=0).spec).name == "native"
 
 
 def test_line_search_is_no_step() -> None:
     net = Network([2, 3, 1], rng=0)
     X, Y = table(net, 5)
-    run = Run(net, X, Y, None, 5, LBFGS(), {"t": 0})
+    run = Run(net.spec, net.theta, X, Y, None, 5, LBFGS(), {"t": 0})
     with pytest.raises(SpecError, match="native"):
         NATIVE.steps(run, np.arange(5), np.ones(1), 0, 1)
 
@@ -474,4 +484,8 @@ def test_predictions_of_any_number_of_rows(sizes: list[int], rows: int, dtype: s
     loss = "cross_entropy" if sizes[-1] > 1 else "log_loss"
     net = Network(sizes, "tanh", loss, dtype=dtype, rng=1)
     X = table(net, max(rows, 1))[0][:rows]
-    close(NATIVE.predict(net, X), REFERENCE.predict(net, X), tolerance(net))
+    close(
+        NATIVE.predict(net.spec, net.theta, X),
+        REFERENCE.predict(net.spec, net.theta, X),
+        tolerance(net),
+    )

@@ -118,7 +118,9 @@ def test_gradients_against_differences(loss: str, output: str) -> None:
     share = np.full(7, 1 / 7)
     expected = numeric_gradient(stacked_error(net, X, Y, share), net.theta)
     for engine in ENGINES:
-        _, gradient = dr.engines.get_engine(engine, net).gradients(net, X, Y, None)
+        _, gradient = dr.engines.get_engine(engine, net.spec).gradients(
+            net.spec, net.theta, X, Y, None
+        )
         np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(dr.backward(net, X, Y).theta, expected, rtol=1e-7, atol=1e-9)
 

@@ -248,7 +248,7 @@ est = dr.MLPClassifier((4,), solver={solver!r}, max_iter=2, early_stopping=True)
 resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))
 print(est.fit(X, y).predict_proba(X).shape, est.coefs_[0].shape)
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert out.stderr == ""
     assert out.stdout.strip() == "(3000, 2) (100000, 4)"
 
@@ -458,4 +458,4 @@ def test_only_the_use_of_an_estimator_loads_scikit_learn() -> None:
         "assert MLPClassifier is deltarule.MLPClassifier is deltarule.estimators.MLPClassifier\n"
         "assert not {'torch', 'onnx', 'polars', 'matplotlib'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=300)

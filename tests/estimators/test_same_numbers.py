@@ -1,4 +1,4 @@
-"""The same data and random_state give the numbers of scikit-learn's MLP, number by number.
+"""The same data and random_state give the numbers of scikit-learn's MLP, one by one (SPEC X6).
 
 scikit-learn is the oracle for everything here: initial weights, order of rows, updates, losses,
 scores, stopping, what is printed, which warnings come, and the random numbers that are consumed.

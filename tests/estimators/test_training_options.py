@@ -409,6 +409,7 @@ def test_ctrl_c_keeps_what_is_trained(solver: str) -> None:
     np.testing.assert_array_equal(theta(ours), theta(short))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send there")
 def test_ctrl_c_ends_every_network_of_an_ensemble() -> None:
     pressed = itertools.count()
 

@@ -68,7 +68,7 @@ def test_lbfgs_ends_lower_with_the_right_gradient(printed: str) -> None:
 
 
 def test_the_page_shows_the_table_that_the_script_prints(printed: str) -> None:
-    page = (ROOT / "docs" / "scikit_learn_gradient.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "documents" / "scikit_learn_gradient.md").read_text(encoding="utf-8")
     assert len(rows(page)) == 12
     if f"scikit-learn {sklearn.__version__}:" in page:
         assert rows(page) == rows(printed.partition("\ndeltarule ")[0])

@@ -45,7 +45,7 @@ def test_squared_error_is_off_by_the_number_of_outputs_and_nothing_else_is(print
 
 
 def test_the_page_shows_what_the_script_prints(printed: str) -> None:
-    page = (ROOT / "docs" / "gradient_check.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "explain" / "gradient_check.md").read_text(encoding="utf-8")
     assert len(rows(page)) == 12
     if f"scikit-learn {sklearn.__version__}\n" in page:
         assert rows(page) == rows(printed)

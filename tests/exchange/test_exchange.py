@@ -15,7 +15,9 @@ def test_importing_loads_no_other_system() -> None:
         "import sys, deltarule.exchange.torch, deltarule.exchange.sklearn;"
         "print(*sorted({m.split('.')[0] for m in sys.modules}))"
     )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
+    )
     assert not set(out.stdout.split()) & {"sklearn", "torch", "onnx", "scipy"}
 
 

@@ -254,7 +254,9 @@ def test_importing_loads_no_onnx() -> None:
         "import sys, deltarule.exchange.onnx, deltarule.cli;"
         "print(*sorted({m.split('.')[0] for m in sys.modules}))"
     )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
+    )
     assert not set(out.stdout.split()) & {"sklearn", "onnx", "skl2onnx", "polars", "scipy"}
 
 

@@ -243,7 +243,7 @@ def test_moments_of_another_network_are_left_behind() -> None:
     est.n_layers_ = 3
     made = from_sklearn(est)
     assert_same_answers(made, est, X, y)
-    assert not hasattr(made, "_optimizer")
+    assert made._fitted.descent is None
     del est._optimizer
     made.partial_fit(X, y)
     assert_same_answers(made, est.partial_fit(X, y), X, y)

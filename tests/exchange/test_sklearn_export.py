@@ -199,7 +199,7 @@ def test_training_options_are_left_behind(kind: str, params: dict[str, Any]) -> 
     close = {"rtol": 1e-3, "atol": 1e-5} if "dtype" in params else CLOSE
     method = "predict_proba" if kind == "classes" else "predict"
     np.testing.assert_allclose(getattr(made, method)(X), getattr(est, method)(X), **close)
-    assert hasattr(made, "_optimizer") is (type(est._optimizer.rule) is dr.Adam)
+    assert hasattr(made, "_optimizer") is (type(est._fitted.descent.rule) is dr.Adam)
     made.partial_fit(X, y)
 
 

@@ -248,7 +248,7 @@ def test_a_module_as_people_write_it() -> None:
 
 
 def test_the_example_of_the_docs() -> None:
-    page = Path(__file__).parents[2] / "docs" / "exchange.md"
+    page = Path(__file__).parents[2] / "docs" / "guide" / "exchange.md"
     section = page.read_text(encoding="utf-8").partition("## PyTorch")[2]
     seen: dict[str, Any] = {}
     exec(section.partition("```python\n")[2].partition("```")[0], seen)

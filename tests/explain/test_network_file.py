@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.case import read_network
+from deltarule.explain.network_file import read_network
 from support.oracles import example
 
 SMALL = {

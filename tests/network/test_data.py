@@ -30,7 +30,7 @@ def outputs(loss: str, Y: Any, n: int, k: int, dtype: Any = np.float64) -> Any:
 
 
 def test_the_same_numbers_in_many_forms() -> None:
-    import pandas as pd
+    pd = pytest.importorskip("pandas")
     import polars as pl
 
     forms = [
@@ -128,7 +128,7 @@ def test_bad_inputs(values: Any, message: str) -> None:
 
 
 def test_missing_values_of_pandas() -> None:
-    import pandas as pd
+    pd = pytest.importorskip("pandas")
 
     table = pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [1.0, 2.0]})
     with pytest.raises(DataError, match=r"no value \(<NA>\) at row 1, column 0"):

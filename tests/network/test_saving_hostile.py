@@ -1,4 +1,4 @@
-"""Files that are no models, damaged or hostile: a ModelFileError, soon, and without much memory."""
+"""Files that are no models, damaged or hostile: a ModelFileError, without much memory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 import os
 import pickle
 import random
-import resource
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +19,18 @@ import pytest
 import safetensors.numpy
 
 import deltarule as dr
+from support.memory import peak_kib
 
 
 @contextmanager
 def cheap() -> Iterator[None]:
-    """The block takes less than 2 s and 200 MB of memory at its peak, beyond what is in use."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    """The block takes less than 200 MB of memory at its peak, beyond what is in use.
+
+    So what is declared is not read.
+    """
+    before = peak_kib()
     yield
-    assert time.monotonic() - start < 20  # it neither hangs nor reads what is declared
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+    assert peak_kib() - before < 200_000
 
 
 def refuse(path: Path, content: bytes | None = None, match: str | None = None) -> None:
@@ -285,4 +286,4 @@ def test_loading_runs_no_code_of_the_file(tmp_path: Path) -> None:
         "dr.load(sys.argv[1])\n"
     )
     dr.Network([2, 1], rng=0).save(tmp_path / "m")
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "m")], check=True)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "m")], check=True, timeout=300)

@@ -10,6 +10,7 @@ import functools
 import os
 import pickle
 import subprocess
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,9 +47,12 @@ def _other_python(path: str) -> Any:
 
 def _run_elsewhere(path: str, model: bytes, feed: Mapping[str, Any]) -> list[Any]:
     worker = _other_python(path)
+    limit = threading.Timer(300, worker.kill)  # reading ends with the process
+    limit.start()
     pickle.dump((model, dict(feed)), worker.stdin, 4)
     worker.stdin.flush()
     answer = pickle.load(worker.stdout)
+    limit.cancel()
     if isinstance(answer, str):
         raise AssertionError(answer)
 

@@ -11,7 +11,7 @@ import numpy as np
 from deltarule.equations.activations import Activation, activation_names, get_activation
 from deltarule.equations.losses import Loss, loss_names
 from deltarule.equations.spec import check_output
-from deltarule.explain.case import published
+from deltarule.explain.network_file import published
 from deltarule.network.network import Network
 
 _OFFSETS = np.array([-2.0, -1.0, 1.0, 2.0])

@@ -1,4 +1,4 @@
-"""Models of tables: raw rows in, answers out, the same from the file as in memory."""
+"""Models of tables: raw rows in, answers out, the same from the file as in memory (SPEC X6)."""
 
 from __future__ import annotations
 

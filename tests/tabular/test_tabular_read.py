@@ -238,5 +238,7 @@ def test_scikit_learn_is_not_loaded_by_reading_a_file(tmp_path: Path) -> None:
         "import sys; from deltarule.tabular import read_table; "
         f"read_table({str(path)!r}); print('sklearn' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    )
     assert done.stdout == "False\n"

@@ -35,7 +35,8 @@ def in_a_thread(function: Callable[..., Any], *args: Any) -> None:
     """A thread that has ended no longer keeps others from setting the number (threadpoolctl)."""
     thread = threading.Thread(target=function, args=args)
     thread.start()
-    thread.join()
+    thread.join(300)
+    assert not thread.is_alive()
 
 
 @pytest.fixture(autouse=True)
@@ -71,20 +72,21 @@ def test_threads_come_and_go(leaves_first: str) -> None:
     def first() -> None:
         with one_blas_thread():
             inside.set()
-            leave.wait(20)
+            leave.wait(300)
         left.set()
 
     worker = threading.Thread(target=first)
     worker.start()
-    inside.wait(20)
+    assert inside.wait(300)
     assert of_scipy() == {1}
     with one_blas_thread():
         assert of_scipy() == {1}
         if leaves_first == "the first":
             leave.set()
-            left.wait(20)
+            assert left.wait(300)
     leave.set()
-    worker.join()
+    worker.join(300)
+    assert not worker.is_alive()
     assert of_scipy() == {2}
     with one_blas_thread():
         assert of_scipy() == {1}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import pty
 import subprocess
 import sys
 from typing import Any
@@ -278,18 +277,21 @@ dr.train(net, X, X.sum(1), epochs=3, progress=True, callbacks=[say])
 
 
 def test_progress_bar_writes_to_stderr_only() -> None:
-    done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "epoch 1\nepoch 2\nepoch 3\n"
     assert "3/3" in done.stderr
     assert "r2" in done.stderr
 
 
-def test_progress_bar_in_a_terminal_leaves_a_redirected_stdout_alone() -> None:
+@pytest.mark.skipif(os.name == "nt", reason="a terminal of POSIX")
+def test_progress_bar_in_a_terminal_leaves_a_redirected_stdout_alone(spawn: Any) -> None:
+    import pty
+
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT], stdout=subprocess.PIPE, stderr=theirs, text=True
-    )
+    process = spawn([sys.executable, "-c", _SCRIPT], stderr=theirs)
     os.close(theirs)
     drawn = b""
     while True:
@@ -299,7 +301,7 @@ def test_progress_bar_in_a_terminal_leaves_a_redirected_stdout_alone() -> None:
             break
         if not chunk:
             break
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=300)
     os.close(ours)
     assert process.returncode == 0
     assert out == "epoch 1\nepoch 2\nepoch 3\n"

@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -42,51 +41,47 @@ def bits(net: dr.Network, history: dr.History) -> tuple[Any, ...]:
 
 # What a killed and resumed run must give the bits of.
 _SCRIPT = """
-import json, sys
+import json, signal, sys
 import numpy as np, deltarule as dr
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 4)); Y = np.tanh(X @ [1.0, -2.0, 0.5, 0.0]) + 0.3 * rng.normal(size=200)
 net = dr.Network([4, 16, 8, 1], "tanh", rng=0)
 where = dr.Checkpoint(sys.argv[1], every_seconds=0) if sys.argv[1] else None
+last, delay = int(sys.argv[2]), float(sys.argv[3])
+epochs = []
+def kill_later(progress):  # by the system's own timer, which waits for nothing in here
+    epochs.append(progress.epoch)
+    if len(epochs) == last:
+        signal.setitimer(signal.ITIMER_REAL, delay)
 history = dr.train(
     net, X, Y, epochs=300, batch_size=16, optimizer="adam", learning_rate=0.02, dropout=0.2,
     l2=1e-4, clip_norm=1.0, schedule=dr.Warmup(epochs=3, then=dr.Adaptive(patience=2)), rng=7,
     early_stopping=dr.EarlyStopping(patience=120, min_delta=1e-4), validation=0.2, checkpoint=where,
+    callbacks=[kill_later],
 )
 facts = history.to_dict(); facts.pop("seconds")
 print(json.dumps([net.theta.tobytes().hex(), facts]))
 """
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers of POSIX")
 def test_killed_at_any_moment_it_ends_at_the_same_bits(tmp_path: Path) -> None:
-    whole = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, ""], capture_output=True, text=True, check=True
-    ).stdout
+    def run(folder: Path | str, last: int = 0, delay: float = 0.0) -> tuple[str, int]:
+        """Killed so many seconds after the end of its `last` epoch, or run to the end."""
+        command = [sys.executable, "-c", _SCRIPT, str(folder), str(last), str(delay)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300)
+        return done.stdout, done.returncode
+
+    whole, _ = run("")
     assert '"stopped": "early stopping"' in whole
     chance, saved = random.Random(0), tmp_path / "checkpoint.safetensors"
-    command = [sys.executable, "-c", _SCRIPT, str(tmp_path)]
-    for _ in range(4):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        wait_for_saves(saved, chance.randrange(3, 25), process)
-        time.sleep(chance.uniform(0, 0.01))  # anywhere within an epoch, or within a save
-        process.kill()
-        assert process.communicate()[0] == ""
-        assert process.returncode == -signal.SIGKILL
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == whole
+    for _ in range(4):  # anywhere within an epoch, or within a save
+        killed = run(tmp_path, chance.randrange(3, 20), chance.uniform(1e-6, 0.005))
+        assert killed == ("", -signal.SIGALRM)
+    assert run(tmp_path) == (whole, 0)
     left = {path.name for path in tmp_path.iterdir()} - {saved.name}
     assert len(left) <= 4
     assert all(name.startswith(f".{saved.name}.") for name in left)
-
-
-def wait_for_saves(saved: Path, count: int, process: subprocess.Popen[str]) -> None:
-    """Until the file has been replaced so many times."""
-    seen = saved.stat().st_ino if saved.exists() else 0
-    while count:
-        assert process.poll() is None, "it ended before it was to be killed"
-        now = saved.stat().st_ino if saved.exists() else 0
-        count -= now != seen
-        seen = now
-        time.sleep(0.0005)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +160,7 @@ def test_what_a_callback_stopped_stays_stopped(tmp_path: Path) -> None:
 def test_ctrl_c_saves_and_the_next_call_goes_on(tmp_path: Path) -> None:
     def press(progress: dr.Progress) -> None:
         if progress.epoch == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     net, whole = network(), network()
     where = dr.Checkpoint(tmp_path, every_seconds=1e6)

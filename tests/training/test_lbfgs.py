@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import os
 import signal
 import warnings
 from typing import Any
@@ -41,10 +40,12 @@ def loop_of(net: dr.Network, X: Any, y: Any, rule: dr.LBFGS, epochs: int, **opti
     """A loop of L-BFGS over all rows, whose run keeps its objective."""
     Y = check_targets(net.loss, y, len(X), net.sizes[-1], net.dtype)
     weight = options.pop("sample_weight", None)
-    run = Run(net, X, Y, weight, len(X), rule, {}, objective=np.full(1, np.nan), **options)
+    run = Run(
+        net.spec, net.theta, X, Y, weight, len(X), rule, {}, objective=np.full(1, np.nan), **options
+    )
     return Loop(
-        run=run, engine=get_engine("auto", net), epochs=epochs, schedule=Schedule(), held=None,
-        best=None, callbacks=[], order=lambda epoch: np.arange(len(X)), show=False,
+        net=net, run=run, engine=get_engine("auto", net.spec), epochs=epochs, schedule=Schedule(),
+        held=None, best=None, callbacks=[], order=lambda epoch: np.arange(len(X)), show=False,
         descend=minimize_lbfgs,
     )  # fmt: skip
 
@@ -266,7 +267,7 @@ def test_ctrl_c_in_a_line_search_keeps_the_last_iterate(
         nonlocal count
         count += 1
         if count == evaluation:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return true_gradients(*args)
 
     monkeypatch.setattr(ReferenceEngine, "gradients", gradients)

@@ -24,7 +24,7 @@ def network(**options: Any) -> dr.Network:
     return dr.Network([4, 5, 2], "tanh", rng=0, **options)
 
 
-# -- batch, stochastic and mini-batch descent: one choice (C1, C11, D6) -----------------------
+# -- batch, stochastic and mini-batch descent: one choice ---------------------------------------
 
 
 @pytest.mark.parametrize("batch_size", ["full", 60, 1000])
@@ -46,7 +46,7 @@ def test_a_full_batch_step_is_the_hand_computation(batch_size: Any) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 20, 60])
-def test_an_epoch_is_one_step_after_the_other(batch_size: int) -> None:
+def test_an_epoch_is_one_step_after_the_other(batch_size: int) -> None:  # C1, C11, D6
     net, by_hand = network(), network()
     losses = []
     for start in range(0, 60, batch_size):
@@ -59,8 +59,8 @@ def test_an_epoch_is_one_step_after_the_other(batch_size: int) -> None:
     assert history.loss[0] == pytest.approx(sum(losses) / 60, rel=1e-13)
 
 
-def test_the_update_goes_against_the_gradient() -> None:
-    """B3: to first order the loss falls by the rate times the squared gradient."""
+def test_the_update_goes_against_the_gradient() -> None:  # B3
+    """To first order the loss falls by the rate times the squared gradient."""
     net, rate = network(), 1e-5
     before = dr.backward(net, X, Y)
     dr.train(net, X, Y, epochs=1, batch_size="full", optimizer=dr.SGD(rate), **PLAIN)
@@ -151,7 +151,7 @@ def test_digits_are_told_apart() -> None:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_xor_is_learned(seed: int, dtype: str) -> None:
-    """C12: what one layer cannot do."""
+    """What one layer cannot do."""
     A, b = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     net = dr.Network([2, 8, 1], "tanh", "log_loss", rng=seed, dtype=dtype)
     dr.train(net, A, b, epochs=400, batch_size=1, learning_rate=0.02, validation=None)
@@ -159,8 +159,8 @@ def test_xor_is_learned(seed: int, dtype: str) -> None:
     assert net.theta.dtype == dtype
 
 
-def test_momentum_leaves_a_poor_minimum() -> None:
-    """C15: along a valley with a dent, momentum carries over where plain descent stays."""
+def test_momentum_leaves_a_poor_minimum() -> None:  # C15
+    """Along a valley with a dent, momentum carries over where plain descent stays."""
     dent = dr.Loss(
         "dented",
         lambda o, y: (0.05 * (o - y) ** 2 - 0.2 * np.exp(-8 * (o + 2) ** 2)).sum(-1),
@@ -178,8 +178,8 @@ def test_momentum_leaves_a_poor_minimum() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_hundred_layers_train(dtype: str) -> None:
-    """A6: and the history says what happens to the gradient on the way."""
+def test_a_hundred_layers_train(dtype: str) -> None:  # A6
+    """And the history says what happens to the gradient on the way."""
     net = dr.Network([4, *[10] * 99, 2], "tanh", dtype=dtype, rng=0)
     history = dr.train(net, X, Y, epochs=1)
     assert len(history.gradient_norms[0]) == 100

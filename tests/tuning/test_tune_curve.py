@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -226,7 +225,7 @@ def press_at(training: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
         def press(progress: dr.Progress) -> None:
             if count[0] == training and progress.epoch == 1:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
 
         options["callbacks"] = [press]
         return train(*args, **options)

@@ -34,6 +34,20 @@ Data = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="A model file that `deltarule train` wrote.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A model file (.safetensors), a network file (.json, .toml, .yaml), or yehoshua, "
+        "mazur, gashler."
+    ),
+]
+Table = Annotated[
+    str | None,
+    typer.Argument(
+        help="A table: CSV, Parquet or a data set's name. For a network without a table's "
+        "encoding: the inputs' columns, then the targets'. Default: the network file's samples."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
@@ -45,11 +59,15 @@ class Task(StrEnum):
     regress = "regress"
 
 
-def require_apart(written: dict[str, Path | None], read: dict[str, str | Path]) -> None:
+def require_apart(written: dict[str, Path | None], read: dict[str, str | Path | None]) -> None:
     """Refuse to write a file over one that is read, or two files to one place."""
     from deltarule.tabular import DATASETS  # Polars is slow to import
 
-    seen = {os.path.realpath(path): what for what, path in read.items() if path not in DATASETS}
+    seen = {
+        os.path.realpath(path): what
+        for what, path in read.items()
+        if path is not None and path not in DATASETS
+    }
     for what, path in written.items():
         if path is None:
             continue

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from deltarule.cli.app import Json, app, require_apart
-from deltarule.cli.output import complain, err, fail, printing, reported, show_json
-from deltarule.errors import DeltaruleError
+from deltarule.cli.app import Json, Source, Table, app, require_apart
+from deltarule.cli.formats import Form, Output, chosen, show
+from deltarule.cli.output import complain, err, fail, note, reported
 from deltarule.files import write_atomically
 
 _DEFAULT = "worksheets"
@@ -42,7 +42,7 @@ app.add_typer(check, name="check")
 
 
 @check.callback(
-    subcommand_metavar="FILE... | gradients NETWORK",
+    subcommand_metavar="FILE... | gradients NETWORK [DATA]",
     epilog="Examples:\n\n"
     "  [bold]deltarule check worksheet.json[/bold]\n\n"
     "  [bold]deltarule check homework/*.yaml --json > report.json[/bold]\n\n"
@@ -71,60 +71,48 @@ def worksheets(
     html: Annotated[
         Path | None, typer.Option(help="Write the report of one file as a page there.")
     ] = None,
+    form: Form = None,
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Check worked numbers: the first wrong one, and the mistake that explains it.
 
     Of several files those that cannot be read are told on stderr; the others are checked.
     """
-    from deltarule.explain.check.worksheet import check_worksheet
+    from deltarule.cli.checked import Checked
 
+    form = chosen(form, output, as_json)
+    if html is not None and len(files) > 1:
+        fail("--html writes the report of one file")
+    if html is not None or output is not None:
+        alone = len(files) == 1
+        read = {"the worksheet" if alone else f"worksheet {file}": file for file in files}
+        require_apart({"--html": html, "--output": output}, {**read})
+    checked = Checked.of(files)
+    if len(files) == 1 and checked.errors:
+        fail(checked.errors[0])
+    for error in checked.errors:
+        complain(error)
     if html is not None:
-        if len(files) > 1:
-            fail("--html writes the report of one file")
-        require_apart({"--html": html}, {"the worksheet": files[0]})
-    told: list[dict[str, Any]] = []
-    texts: list[str] = []
-    for file in files:
-        try:
-            report = check_worksheet(file)
-        except (DeltaruleError, OSError) as error:
-            if len(files) == 1:
-                fail(str(error))
-            complain(str(error))
-            told.append({"file": file, "ok": False, "error": str(error)})
-            continue
-        told.append({"file": file} | report.to_dict())
-        texts.append(f"{file}\n{report.to_text()}" if len(files) > 1 else report.to_text())
-        if html is not None:
-            with reported():
-                write_atomically(html, report.to_html().encode())
-    ok = all(one["ok"] for one in told)
-    if as_json:
-        show_json({"ok": ok, "files": told})
-    else:
-        with printing():
-            print("\n\n".join(texts))
+        with reported():
+            write_atomically(html, checked.to_html().encode())
+    show(checked, form, output)
     if html is not None:
         err.print(f"page in {html}", soft_wrap=True)
-    if not ok:
+    if not checked.ok:
         raise typer.Exit(1)
 
 
 @check.command(
     epilog="Examples:\n\n"
     "  [bold]deltarule check gradients network.json[/bold]\n\n"
-    "  [bold]deltarule check gradients model.safetensors --samples 20 --html report.html[/bold]"
+    "  [bold]deltarule check gradients model.safetensors houses.csv --html report.html[/bold]"
 )
 def gradients(
-    network: Annotated[
-        str,
-        typer.Argument(
-            help="A network file (.json, .toml, .yaml), a model, or yehoshua, mazur, gashler."
-        ),
-    ],
+    network: Source,
+    data: Table = None,
     samples: Annotated[
-        int, typer.Option(help="Samples drawn at random, where the file has no inputs.")
+        int, typer.Option(help="Samples drawn at random, where there are no inputs.")
     ] = 8,
     seed: Annotated[int, typer.Option(help="Of samples, targets and directions.")] = 0,
     engine: Annotated[Which, typer.Option(help="Whose gradients.")] = Which.all,
@@ -132,6 +120,8 @@ def gradients(
         bool, typer.Option("--full", help="Number by number also in a large network.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page there.")] = None,
+    form: Form = None,
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Compare a network's gradients with slopes measured from values of its loss alone.
@@ -139,18 +129,17 @@ def gradients(
     Every weight, bias and input is moved, after a few random directions. Exit code 1 if any
     is wrong.
     """
+    form = chosen(form, output, as_json)
     with reported():
-        from deltarule.explain.case import read_network
+        from deltarule.explain.case import case_of
         from deltarule.explain.gradients.check import check_gradients
 
-        if html is not None:
-            require_apart({"--html": html}, {"the network": network})
-        file = read_network(network)
+        if html is not None or output is not None:
+            written = {"--html": html, "--output": output}
+            require_apart(written, {"the network": network, "the table": data})
+        case = case_of(network, data)
         report = check_gradients(
-            file.net,
-            file.X,
-            file.Y,
-            edges=file.edges,
+            case,
             engine=engine.value,
             full=full or None,
             samples=samples,
@@ -158,11 +147,9 @@ def gradients(
         )
         if html is not None:
             write_atomically(html, report.to_html().encode())
-    if as_json:
-        show_json(report.to_dict())
-    else:
-        with printing():
-            print(report.to_text())
+    for text in case.notes:
+        note(text)
+    show(report, form, output)
     if html is not None:
         err.print(f"page in {html}", soft_wrap=True)
     if not report.ok:

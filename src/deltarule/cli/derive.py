@@ -59,7 +59,9 @@ def derive(
     network: Annotated[
         str | None,
         typer.Option(
-            "--numbers", help="In place of --layers: a network file, a model, or yehoshua, mazur."
+            "--numbers",
+            help="In place of --layers: a model file (.safetensors), a network file (.json, .toml, "
+            ".yaml), or yehoshua, mazur, gashler.",
         ),
     ] = None,
     x: Annotated[str | None, typer.Option(help="Inputs, such as 1,0. Default: the file's.")] = None,
@@ -132,15 +134,13 @@ def derive(
 
 def _numbers(network: str, x: str | None, y: str | None) -> dict[str, Any]:
     """The network of a file, with the sample given or the file's first one."""
-    from deltarule.explain.case import read_network
+    from deltarule.explain.case import case_of
 
-    read = read_network(network)
+    case = case_of(network)
     sample: dict[str, Any] = {"x": _row("--x", x), "y": _row("--y", y)}
-    if x is None and y is None and read.X is not None and read.Y is not None:
-        sample = {"x": read.X[0], "y": read.Y[0]}
-        if len(read.X) > 1:
-            note(f"the first of the {len(read.X)} samples of {network} is taken")
-    return {"net": read.net, "edges": read.edges, **sample}
+    if x is None and y is None and case.X is not None and case.Y is not None and len(case.Y) > 1:
+        note(f"the first of the {len(case.Y)} samples of {network} is taken")
+    return {"net": case, **sample}
 
 
 def _row(option: str, text: str | None) -> list[float] | None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from deltarule.cli.app import Json, app, require_apart, require_picture
+from deltarule.cli.app import Json, Source, Table, app, require_apart, require_picture
 from deltarule.cli.output import err, fail, note, printing, reported, show_json
 
-if TYPE_CHECKING:
-    from deltarule.explain.case import NetworkFile
-    from deltarule.network.network import Network
+_NO_SAMPLES = ("has no inputs and targets", "give a table")
 
 
 @app.command(
@@ -22,20 +20,11 @@ if TYPE_CHECKING:
     "  [bold]deltarule diagnose yehoshua --json[/bold]"
 )
 def diagnose(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="A model file, a network file (.json, .toml, .yaml), or yehoshua, mazur, gashler."
-        ),
-    ],
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            help="A table: CSV, Parquet or a data set's name. For a network without a table's "
-            "encoding: the inputs' columns, then the targets'. Default: the network file's samples."
-        ),
+    model: Source,
+    data: Table = None,
+    l2: Annotated[
+        float | None, typer.Option(help="The penalty l2/2 sum W^2 of its training.")
     ] = None,
-    l2: Annotated[float, typer.Option(help="The penalty l2/2 sum W^2 of its training.")] = 0.0,
     advice: Annotated[
         bool, typer.Option("--advice/--no-advice", help="Try on copies what would help.")
     ] = True,
@@ -54,17 +43,26 @@ def diagnose(
     What could help is tried on copies. Exit code 1 if a number is not finite, else 0.
     """
     with reported():
+        from deltarule.explain.case import case_of
         from deltarule.explain.diagnose.report import diagnose as diagnosed
+        from deltarule.explain.network_file import MODEL
 
-        read: dict[str, str | Path] = {"the model": model}
-        require_apart({"--plot": plot}, read | ({} if data is None else {"the table": data}))
+        require_apart({"--plot": plot}, {"the model": model, "the table": data})
         if plot is not None:
             require_picture("--plot", plot)
-        net, X, Y, notes = _read(model, data)
-        done = diagnosed(net, X, Y, l2=l2, try_advice=advice, rows=rows or None, rng=seed)
+        case = case_of(model, data)
+        if case.X is None or case.Y is None:
+            bare = Path(model).suffix.lower() == MODEL
+            what = (
+                "is a model: a table is needed"
+                if bare
+                else "has no inputs and targets: give a table"
+            )
+            fail(f"{model} {what}, deltarule diagnose {model} DATA")
+        done = diagnosed(case, l2=l2, try_advice=advice, rows=rows or None, rng=seed)
         if plot is not None:
             done.plot(plot)
-    for text in notes:
+    for text in case.notes:
         note(text)
     if as_json:
         show_json(done.to_dict() | {"plot": None if plot is None else str(plot)})
@@ -75,45 +73,3 @@ def diagnose(
             err.print(f"picture in {plot}", soft_wrap=True)
     if not done.finite:
         raise typer.Exit(1)
-
-
-def _read(model: str, data: str | None) -> tuple[Network | NetworkFile, Any, Any, list[str]]:
-    """The network, its inputs and targets (None: those of the network file), and notes."""
-    from deltarule.explain.case import read_network
-
-    if Path(model).suffix.lower() != ".safetensors":
-        source = read_network(model)
-        if data is not None:
-            return source, *_columns(source.net, data), []
-        if source.X is None or source.Y is None:
-            fail(
-                f"{model} has no inputs and targets: give a table, deltarule diagnose {model} DATA"
-            )
-        return source, None, None, []
-    from deltarule.network.saving import read
-    from deltarule.tabular.model import TableModel
-
-    net, sections = read(model)
-    if data is None:
-        fail(f"{model} is a model: a table is needed, deltarule diagnose {model} DATA")
-    if "table" not in sections:
-        return net, *_columns(net, data), []
-    loaded = TableModel.load(model)
-    frame = loaded.read(data)
-    Y = loaded.target.transform(frame, dtype=loaded.network.dtype)
-    X, notes = loaded.encoder.encode(frame.drop(loaded.target.name), dtype=loaded.network.dtype)
-    return loaded.network, X, Y, notes
-
-
-def _columns(net: Network, data: str) -> tuple[Any, Any]:
-    """The inputs and targets of a network without an encoding: the columns as they stand."""
-    from deltarule.tabular import read_table
-
-    values = read_table(data).to_numpy()
-    n_in, n_out = net.sizes[0], net.sizes[-1]
-    labels = len(net.loss.groups) or 1
-    wide = {n_in + n_out} | ({n_in + labels} if net.loss.targets == "distribution" else set())
-    if values.shape[1] not in wide:
-        needed = " or ".join(map(str, sorted(wide)))
-        fail(f"{data} has {values.shape[1]} columns: {n_in} inputs, then targets: {needed} in all")
-    return values[:, :n_in], values[:, n_in:]

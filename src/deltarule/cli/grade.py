@@ -44,7 +44,7 @@ def grade(
     """Check someone's code: the first wrong number, and the mistake that explains it.
 
     One file gives a report; several give a table as CSV. Exit code 1 if any is not right. Each file
-    runs in a process of its own with limits, but with your rights: see docs/grade.md.
+    runs in a process of its own with limits, but with your rights: see docs/explain/grade.md.
     """
     with reported():
         from deltarule.explain.check.grade import grade as graded

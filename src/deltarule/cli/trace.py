@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from deltarule.cli.app import Json, app, require_apart
-from deltarule.cli.output import err, fail, printing, reported
+from deltarule.cli.app import Json, Source, Table, app, require_apart
+from deltarule.cli.output import err, fail, note, printing, reported
 from deltarule.files import write_atomically
 
 
@@ -52,15 +52,11 @@ _BY_SUFFIX = {
     epilog="Examples:\n\n"
     "  [bold]deltarule trace yehoshua --digits 4[/bold]\n\n"
     "  [bold]deltarule trace net.json --x 1,0 --y 1 --learning-rate 0.5 -o trace.html[/bold]\n\n"
-    "  [bold]deltarule trace model.safetensors --x 1,0,2 --y 1 --layer 2 --neuron 5[/bold]"
+    "  [bold]deltarule trace model.safetensors houses.csv --sample 3 --layer 1[/bold]"
 )
 def trace(
-    network: Annotated[
-        str,
-        typer.Argument(
-            help="A network file (.json, .toml, .yaml), a model, or yehoshua, mazur, gashler."
-        ),
-    ],
+    network: Source,
+    data: Table = None,
     x: Annotated[
         str | None,
         typer.Option(help="Inputs, such as 1,0; samples separated by ';'. Default: the file's."),
@@ -75,7 +71,7 @@ def trace(
     step: Annotated[int | None, typer.Option(help="Only this step.")] = None,
     digits: Annotated[str, typer.Option(help="Significant digits shown, 1 to 17, or all.")] = "6",
     notation: Annotated[
-        Notation, typer.Option(help="Whose symbols: see docs/trace.md.")
+        Notation, typer.Option(help="Whose symbols: see docs/explain/trace.md.")
     ] = Notation.CANONICAL,
     max_lines: Annotated[
         int | None, typer.Option(help="About how many lines at most; 0 for all (250, pages 1000).")
@@ -103,12 +99,16 @@ def trace(
         choice = "--layer, --neuron, --sample and --step"
         fail(f"{choice} choose lines of text or markdown; {form} holds all")
     with reported():
+        from deltarule.explain.case import case_of
         from deltarule.explain.trace.report import trace as traced
 
+        if data is not None and (x, y) != (None, None):
+            fail("--x and --y are samples in place of a table: give one of the two")
         if output is not None:
-            require_apart({"--output": output}, {"the network": network})
+            require_apart({"--output": output}, {"the network": network, "the table": data})
+        case = case_of(network, data, dtype="float64")
         done = traced(
-            network,
+            case,
             _numbers("--x", x),
             _numbers("--y", y),
             learning_rate,
@@ -132,6 +132,8 @@ def trace(
         text = text.rstrip("\n") + "\n"
         if output is not None:
             write_atomically(output, text.encode())
+    for one in case.notes:
+        note(one)
     if output is None:
         with printing():
             print(text, end="")

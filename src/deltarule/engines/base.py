@@ -7,28 +7,28 @@ Everything that decides WHAT is computed lies in the records here; an engine onl
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.equations.optimizers import Optimizer, State
 from deltarule.equations.params import Array
-
-if TYPE_CHECKING:
-    from deltarule.network.network import Network
+from deltarule.equations.spec import Spec
 
 
 @dataclass
 class Run:
-    """One training run as an engine sees it. Its steps change `net.theta` and `state`.
+    """One training run as an engine sees it. Its steps change `theta` and `state`.
 
     Attributes
     ----------
-    net : Network
-    X : (n, n_0) array of net.dtype, C-contiguous, or a SciPy CSR matrix
-    Y : (n, n_L) array of net.dtype, C-contiguous: targets as `data.check_targets` gives them
-    sample_weight : (n,) array of net.dtype, or None
+    spec : Spec
+    theta : (P,) array of spec.dtype
+        The parameters, changed in place.
+    X : (n, n_0) array of spec.dtype, C-contiguous, or a SciPy CSR matrix
+    Y : (n, n_L) array of spec.dtype, C-contiguous: targets as `data.check_targets` gives them
+    sample_weight : (n,) array of spec.dtype, or None
     batch_size : int, 1..n
     optimizer : Optimizer, its `learning_rate` already in `rates`
     state : dict
@@ -51,7 +51,8 @@ class Run:
         64-bit seed of the dropout masks (see `dropout.mask`).
     """
 
-    net: Network
+    spec: Spec
+    theta: Array
     X: Any
     Y: Array
     sample_weight: Array | None
@@ -108,20 +109,20 @@ class Engine(Protocol):
 
     name: str
 
-    def supports(self, net: Network) -> bool:
+    def supports(self, spec: Spec) -> bool:
         """Whether this engine can run this network (own Python functions need the reference)."""
         ...
 
-    def scores(self, net: Network, X: Any) -> Array:
+    def scores(self, spec: Spec, theta: Array, X: Any) -> Array:
         """z_L (n, n_L), the raw scores of the output layer, for checked inputs X (n, n_0)."""
         ...
 
-    def predict(self, net: Network, X: Any) -> Array:
+    def predict(self, spec: Spec, theta: Array, X: Any) -> Array:
         """a_L (n, n_L) for checked inputs X (n, n_0)."""
         ...
 
     def gradients(
-        self, net: Network, X: Any, Y: Array, sample_weight: Array | None
+        self, spec: Spec, theta: Array, X: Any, Y: Array, sample_weight: Array | None
     ) -> tuple[float, Array]:
         """C = sum_i w_i J_i / sum_i w_i and its gradient, a flat vector laid out as theta."""
         ...

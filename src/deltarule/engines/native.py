@@ -18,9 +18,8 @@ import deltarule._core as _core
 from deltarule.engines.base import Run, Steps
 from deltarule.equations.optimizers import Optimizer
 from deltarule.equations.params import Array
+from deltarule.equations.spec import Spec
 from deltarule.errors import SpecError
-from deltarule.network import network
-from deltarule.network.network import Network
 
 # In the order of the enums of native/spec.hpp.
 _ACTIVATIONS = [
@@ -70,80 +69,68 @@ def _number(name: str, names: list[str]) -> int:
 _Shape = tuple[np.dtype[Any], int, tuple[float, ...]]
 
 
-class _Told:
-    """What the core was told of a network; kept with the network, but not pickled with it."""
+class _Compiled:
+    """What the core was told of a network; kept with its description."""
 
-    def __init__(self, net: Network) -> None:
-        self.sizes, self.activations, self.loss = net.sizes, net.activations, net.loss
-        self.width = net.sizes[-1]
+    def __init__(self, spec: Spec) -> None:
+        self.width, self.dtype = spec.sizes[-1], spec.dtype
         self.idle: list[tuple[_Shape, Any]] = []  # what the last call laid out
         self.spec: _core.NetworkSpec | None = None  # None: own functions, for the reference
-        if net.loss.registered and all(f.registered for f in net.activations):
+        if spec.loss.registered and all(f.registered for f in spec.activations):
             self.spec = _core.NetworkSpec(
-                list(net.sizes),
-                [_number(f.name, _ACTIVATIONS) for f in net.activations],
-                [f.parameter or 0.0 for f in net.activations],
-                list(net.bias),
-                _number(net.loss.name, _LOSSES),
-                net.loss.parameter or 0.0,
-                list(net.activations[-1].groups),
-                list(net.loss.groups),
+                list(spec.sizes),
+                [_number(f.name, _ACTIVATIONS) for f in spec.activations],
+                [f.parameter or 0.0 for f in spec.activations],
+                list(spec.bias),
+                _number(spec.loss.name, _LOSSES),
+                spec.loss.parameter or 0.0,
+                list(spec.activations[-1].groups),
+                list(spec.loss.groups),
             )
 
-    def __reduce__(self) -> Any:
-        return type(None), ()
+
+def _compiled(spec: Spec) -> _Compiled:
+    kept: _Compiled | None = spec.kept.get("native")
+    if kept is None:
+        kept = spec.kept["native"] = _Compiled(spec)
+    return kept
 
 
-def _told(net: Network) -> _Told:
-    told: _Told | None = net.__dict__.get("_told")
-    if (
-        told is None
-        or told.activations is not net.activations
-        or told.loss is not net.loss
-        or told.sizes is not net.sizes
-    ):
-        told = net.__dict__["_told"] = _Told(net)
-    return told
+def _spec_of(spec: Spec) -> _core.NetworkSpec:
+    compiled = _compiled(spec).spec
+    assert compiled is not None  # get_engine has asked `supports`
+    return compiled
 
 
-def _spec_of(net: Network) -> _core.NetworkSpec:
-    spec = _told(net).spec
-    assert spec is not None  # get_engine has asked `supports`
-    return spec
-
-
-def predict_plain(net: Network, X: Array) -> Array | None:
+def predict_plain(spec: Spec, theta: Array, X: Array) -> Array | None:
     """a_L for an array that needs no conversion, in about 2 us; None if it does or is wrong."""
-    told = _told(net)
-    if told.spec is None:
+    compiled = _compiled(spec)
+    if compiled.spec is None:
         return None
-    out = np.empty((len(X), told.width), net.dtype)
+    out = np.empty((len(X), compiled.width), compiled.dtype)
     try:
-        return out if _core.predict_checked(told.spec, net.theta, X, out) else None
+        return out if _core.predict_checked(compiled.spec, theta, X, out) else None
     except TypeError:  # another dtype, layout or number of dimensions
         return None
 
 
-network.predict_plain = predict_plain
-
-
 @contextmanager
-def _laid_out(net: Network, rows: int, dropout: tuple[float, ...] = ()) -> Iterator[Any]:
+def _laid_out(spec: Spec, rows: int, dropout: tuple[float, ...] = ()) -> Iterator[Any]:
     """The network in the core, taken from the last call if it was alike: new memory is slow.
 
     Nobody else can take it meanwhile, so that threads do not write to the same arrays.
     """
-    told, shape = _told(net), (net.dtype, rows, dropout if any(dropout) else ())
+    compiled, shape = _compiled(spec), (spec.dtype, rows, dropout if any(dropout) else ())
     last: _Shape | None = None
     with suppress(IndexError):
-        last, core = told.idle.pop()
+        last, core = compiled.idle.pop()
     if last != shape:
-        kind = _core.Network32 if net.dtype == np.float32 else _core.Network64
-        core = kind(_spec_of(net), rows, list(shape[2]))
+        kind = _core.Network32 if spec.dtype == np.float32 else _core.Network64
+        core = kind(_spec_of(spec), rows, list(shape[2]))
     try:
         yield core
     finally:
-        told.idle[:] = [(shape, core)]
+        compiled.idle[:] = [(shape, core)]
 
 
 def _samples(X: Any, dtype: np.dtype[Any]) -> Any:
@@ -168,7 +155,7 @@ class _Prepared:
     def __init__(self, run: Run) -> None:
         if run.optimizer.name not in _OPTIMIZERS:
             raise SpecError(f"the native engine takes no steps with {run.optimizer!r}")
-        self.samples = _samples(run.X, run.net.dtype)
+        self.samples = _samples(run.X, run.spec.dtype)
         self.optimizer = _optimizer(run.optimizer)
         self.batches_between_signals = 1
 
@@ -178,27 +165,27 @@ class NativeEngine:
 
     name = "native"
 
-    def supports(self, net: Network) -> bool:
-        return _told(net).spec is not None
+    def supports(self, spec: Spec) -> bool:
+        return _compiled(spec).spec is not None
 
-    def predict(self, net: Network, X: Any) -> Array:
-        return self._outputs(net, X, scores=False)
+    def predict(self, spec: Spec, theta: Array, X: Any) -> Array:
+        return self._outputs(spec, theta, X, scores=False)
 
-    def scores(self, net: Network, X: Any) -> Array:
-        return self._outputs(net, X, scores=True)
+    def scores(self, spec: Spec, theta: Array, X: Any) -> Array:
+        return self._outputs(spec, theta, X, scores=True)
 
-    def _outputs(self, net: Network, X: Any, *, scores: bool) -> Array:
-        out = np.empty((X.shape[0], net.sizes[-1]), dtype=net.dtype)
-        _core.predict(_spec_of(net), net.theta, _samples(X, net.dtype), scores, out)
+    def _outputs(self, spec: Spec, theta: Array, X: Any, *, scores: bool) -> Array:
+        out = np.empty((X.shape[0], spec.sizes[-1]), dtype=spec.dtype)
+        _core.predict(_spec_of(spec), theta, _samples(X, spec.dtype), scores, out)
         return out
 
     def gradients(
-        self, net: Network, X: Any, Y: Array, sample_weight: Array | None
+        self, spec: Spec, theta: Array, X: Any, Y: Array, sample_weight: Array | None
     ) -> tuple[float, Array]:
-        gradient = np.empty_like(net.theta)
-        samples = _samples(X, net.dtype)
-        with _laid_out(net, len(Y)) as core:
-            loss = core.gradients(net.theta, samples, Y, sample_weight, gradient)
+        gradient = np.empty_like(theta)
+        samples = _samples(X, spec.dtype)
+        with _laid_out(spec, len(Y)) as core:
+            loss = core.gradients(theta, samples, Y, sample_weight, gradient)
         return loss, gradient
 
     def steps(
@@ -211,7 +198,7 @@ class NativeEngine:
     ) -> Steps:
         if "native" not in run.cache:
             run.cache["native"] = _Prepared(run)
-        with _laid_out(run.net, run.batch_size, run.dropout) as core:
+        with _laid_out(run.spec, run.batch_size, run.dropout) as core:
             return self._steps(core, run, order, rates, first, last)
 
     def _steps(
@@ -231,7 +218,7 @@ class NativeEngine:
             until = min(last, first + prepared.batches_between_signals)
             start = time.perf_counter()
             total.loss_sum, total.weight_sum, done, bad_batch, norms = core.steps(
-                run.net.theta,
+                run.theta,
                 prepared.samples,
                 run.Y,
                 run.sample_weight,

@@ -13,20 +13,20 @@ from deltarule.equations.activations import Activation
 from deltarule.equations.backprop import Layer
 from deltarule.equations.losses import Loss, shares
 from deltarule.equations.params import Array
-from deltarule.network.network import Network
+from deltarule.equations.spec import Spec
 
 
 def _gradient(
-    net: Network, layers: list[Layer], X: Any, Y: Array, weight: Array | None
+    spec: Spec, layers: list[Layer], X: Any, Y: Array, weight: Array | None
 ) -> tuple[float, Array]:
     """C (weighted mean over the rows) and dC/dtheta, flat."""
-    share = shares(len(Y), weight, "mean", net.dtype)
+    share = shares(len(Y), weight, "mean", spec.dtype)
     z, a = backprop.forward(layers, X)
-    C = float(share.astype(np.float64) @ net.loss.value(layers[-1].f, z[-1], Y).astype(np.float64))
-    delta = backprop.deltas(layers, net.loss, z, Y)
+    C = float(share.astype(np.float64) @ spec.loss.value(layers[-1].f, z[-1], Y).astype(np.float64))
+    delta = backprop.deltas(layers, spec.loss, z, Y)
     dW, db = backprop.gradients(layers, a, delta, share)
     # a user's own slope may give float64 in a float32 network
-    return C, np.concatenate(net.layout.join(dW, db)).astype(net.dtype, copy=False)
+    return C, np.concatenate(spec.layout.join(dW, db)).astype(spec.dtype, copy=False)
 
 
 def _dropped(f: Activation, mask: Array) -> Activation:
@@ -39,7 +39,7 @@ def _with_dropout(
 ) -> tuple[list[Layer], Any]:
     """The layers and inputs of one step with its dropout masks applied."""
     masks = [
-        dropout.mask(rate, run.seed, step, l, (n, run.net.sizes[l]), run.net.dtype)
+        dropout.mask(rate, run.seed, step, l, (n, run.spec.sizes[l]), run.spec.dtype)
         if rate
         else None
         for l, rate in enumerate(run.dropout)
@@ -58,23 +58,23 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def supports(self, net: Network) -> bool:
+    def supports(self, spec: Spec) -> bool:
         return True
 
-    def scores(self, net: Network, X: Any) -> Array:
+    def scores(self, spec: Spec, theta: Array, X: Any) -> Array:
         with np.errstate(all="ignore"):
-            z, _ = backprop.forward(net.layers(), X)
+            z, _ = backprop.forward(spec.layers(theta), X)
         return np.asarray(z[-1])
 
-    def predict(self, net: Network, X: Any) -> Array:
+    def predict(self, spec: Spec, theta: Array, X: Any) -> Array:
         with np.errstate(all="ignore"):
-            return np.asarray(net.activations[-1].f(self.scores(net, X)))
+            return np.asarray(spec.activations[-1].f(self.scores(spec, theta, X)))
 
     def gradients(
-        self, net: Network, X: Any, Y: Array, sample_weight: Array | None
+        self, spec: Spec, theta: Array, X: Any, Y: Array, sample_weight: Array | None
     ) -> tuple[float, Array]:
         with np.errstate(all="ignore"):
-            return _gradient(net, net.layers(), X, Y, sample_weight)
+            return _gradient(spec, spec.layers(theta), X, Y, sample_weight)
 
     def steps(
         self,
@@ -84,33 +84,33 @@ class ReferenceEngine:
         first: int,
         last: int,
     ) -> Steps:
-        net, total = run.net, Steps(0.0, 0.0, 0)
-        weights_only = net.layout.weight_mask() if run.l1 or run.l2 else None
+        spec, total = run.spec, Steps(0.0, 0.0, 0)
+        weights_only = spec.layout.weight_mask() if run.l1 or run.l2 else None
         for batch in range(first, last):
             rows = order[batch * run.batch_size : (batch + 1) * run.batch_size]
             weight = None if run.sample_weight is None else run.sample_weight[rows]
             weight_sum = float(len(rows) if weight is None else weight.sum(dtype=np.float64))
-            layers, X = net.layers(), run.X[rows]
+            layers, X = spec.layers(run.theta), run.X[rows]
             if any(run.dropout):
                 layers, X = _with_dropout(run, layers, X, run.state["t"], len(rows))
             with np.errstate(all="ignore"):  # a loss that overflows is reported, not warned about
-                C, grad = _gradient(net, layers, X, run.Y[rows], weight)
+                C, grad = _gradient(spec, layers, X, run.Y[rows], weight)
                 penalty = 0.0
                 if not np.isfinite(C):
                     total.bad_batch = batch
                     break
                 if weights_only is not None:
-                    penalty, slope = penalties(net.theta * weights_only, *run.penalties(weight_sum))
-                    grad = grad + slope.astype(net.dtype)
+                    penalty, slope = penalties(run.theta * weights_only, *run.penalties(weight_sum))
+                    grad = grad + slope.astype(spec.dtype)
                 if batch == 0:
-                    total.gradient_norms = layer_norms(net, grad)
+                    total.gradient_norms = layer_norms(spec, grad)
                 if run.clip_norm is not None:
                     norm = float(np.linalg.norm(grad.astype(np.float64)))
                     grad = grad * (run.clip_norm / norm) if norm > run.clip_norm else grad
                 theta, run.state = run.optimizer.update(
-                    net.theta, grad.astype(net.dtype), run.state, float(rates[batch])
+                    run.theta, grad.astype(spec.dtype), run.state, float(rates[batch])
                 )
-                net.theta = theta
+                run.theta[...] = theta
             if run.objective is not None:
                 run.objective[batch] = C + penalty
             total.loss_sum += C * weight_sum
@@ -128,10 +128,10 @@ def penalties(W: Array, l1: float, l2: float) -> tuple[float, Array]:
     return float(value), l1 * np.sign(W) + l2 * W
 
 
-def layer_norms(net: Network, grad: Array) -> NDArray[np.float64]:
+def layer_norms(spec: Spec, grad: Array) -> NDArray[np.float64]:
     """The Euclidean norm of each layer's part of a flat gradient, (L,)."""
     return np.array(
-        [np.linalg.norm(grad[where].astype(np.float64)) for where in net.layout.layer_slices()]
+        [np.linalg.norm(grad[where].astype(np.float64)) for where in spec.layout.layer_slices()]
     )
 
 

@@ -1,4 +1,4 @@
-"""THE EQUATIONS: forward, deltas, gradients, in the notation of SPEC.md.
+"""THE EQUATIONS: forward, deltas, gradients, in the notation of docs/checklist.md.
 
 The whole algorithm (SPEC C1, C12) over any array namespace (numpy, jax.numpy), without mutation.
 Layers are l = 1..L, rows are samples, a_0 = X. W (n_{l-1}, n_l), b (n_l,), z, a, delta (n, n_l).

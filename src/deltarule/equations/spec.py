@@ -1,19 +1,106 @@
-"""What is wrong with the description of a network: sizes, activations, loss, biases, dtype.
+"""The description of a network without its parameters: sizes, activations, loss, biases, dtype.
 
-Each function gives its part back in the form that a network keeps, or raises SpecError.
+A `Spec` is frozen and hashable. With a flat vector theta it is all that the engines need; a
+`Network` is a `Spec` with its theta. What is wrong with a description is said here, by SpecError.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from deltarule.equations.activations import Activation, get_activation
+from deltarule.equations.backprop import Layer
 from deltarule.equations.groups import describe
-from deltarule.equations.losses import Loss
+from deltarule.equations.losses import Loss, get_loss
+from deltarule.equations.params import Layout
 from deltarule.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A network without its parameters; `Spec.of` makes one from what a user gives.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        n_0, ..., n_L.
+    activations : tuple of L Activations
+        Of layers 1..L.
+    loss : Loss
+    bias : tuple of L bools
+        Whether layer l has a bias.
+    dtype : float32 or float64
+    folded : bool, default False
+        Whether biases are shown as the first row of the weights.
+    kept : dict
+        What an engine keeps of this description, under its name; no part of it.
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[Activation, ...]
+    loss: Loss
+    bias: tuple[bool, ...]
+    dtype: np.dtype[Any]
+    folded: bool = False
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        sizes: Sequence[int],
+        activations: str | Activation | Sequence[str | Activation],
+        loss: str | Loss,
+        bias: bool | Sequence[bool],
+        dtype: Any,
+        output_activation: str | Activation | None = None,
+        folded: bool = False,
+    ) -> Spec:
+        """The checked description; parameters as those of `Network`.
+
+        Nothing is allocated: the sizes may be those of a file that is not trusted yet. Raises
+        SpecError if the parts do not fit together, with what to change.
+        """
+        record = get_loss(loss)
+        counted = checked_sizes(sizes)
+        L = len(counted) - 1
+        functions = checked_activations(activations, output_activation, record, L)
+        flags, kind = checked_bias(bias, L), checked_dtype(dtype)
+        check_output(functions[-1], record, counted[-1])
+        return cls(counted, functions, record, flags, kind, folded)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the parameters of each layer lie in theta."""
+        return Layout(self.sizes, self.bias, self.folded)
+
+    def layers(self, theta: Any) -> list[Layer]:
+        """The layers for the equations, over a flat vector of parameters."""
+        pairs = self.layout.matrices(theta)
+        return [Layer(W, b, f) for (W, b), f in zip(pairs, self.activations, strict=True)]
+
+    def describe(self) -> str:
+        """In one line for people: shape, activations, loss, number of parameters, dtype."""
+        shape = "-".join(map(str, self.sizes))
+        names = [f.name for f in self.activations]
+        hidden = names[0] if len(set(names)) == 1 else ", ".join(names)
+        if len(names) > 6 and len(set(names[:-1])) == 1:
+            hidden = f"{len(names) - 1} x {names[0]}, {names[-1]}"
+        if len(self.sizes) > 12:
+            shape = f"{self.sizes[0]}-...({len(self.sizes) - 2} hidden layers)...-{self.sizes[-1]}"
+        bias = "" if all(self.bias) else ", no bias" if not any(self.bias) else ", some biases"
+        folded = ", biases folded" if self.folded else ""
+        return (
+            f"{shape}, {hidden}, {self.loss.name}{bias}{folded}, "
+            f"{self.layout.size:,} parameters, {self.dtype}"
+        )
+
+    def __reduce__(self) -> Any:
+        return Spec, (self.sizes, self.activations, self.loss, self.bias, self.dtype, self.folded)
 
 
 def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ parameter is ever rewritten.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from deltarule.doors import through
 from deltarule.equations.params import Array
 from deltarule.estimators import ensemble, fitting, inspection
 from deltarule.estimators.context import CallbackSupportMixin, fit_context
+from deltarule.estimators.fitted import Descent, Fitted
 from deltarule.estimators.inputs import checked
 from deltarule.estimators.parameters import CONSTRAINTS, has_epochs
 from deltarule.estimators.validation import one_validation
@@ -190,10 +192,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
         """The trained network; `coefs_` and `intercepts_` are views of its parameters."""
         if "coefs_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no network_ before it is fitted")
-        net: Network | None = vars(self).get("_network")
-        if net is None or not _same(self._linked, (self.coefs_, self.intercepts_)):
-            self._link(fitting.network_of(self, net))
-        return vars(self)["_network"]  # type: ignore[no-any-return]  # a dict of anything
+        kept: Fitted | None = vars(self).get("_fitted")
+        if kept is None:
+            self._link(Fitted(fitting.network_of(self, None)))
+        elif not _same(kept.linked, (self.coefs_, self.intercepts_)):
+            kept.network = fitting.network_of(self, kept.network)
+            self._link(kept)
+        return self._fitted.network
 
     @property
     def networks_(self) -> list[Network]:
@@ -202,12 +207,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
             return [self.network_]
         return [self.network_, *(one.network_ for one in self.estimators_[1:])]
 
-    def _link(self, net: Network) -> None:
-        """Make coefs_ and intercepts_ views of this network's parameters."""
-        self._network = net
-        self.coefs_: list[Array] = net.weights
-        self.intercepts_: list[Array] = list(net.biases)  # type: ignore[arg-type]  # none absent
-        self._linked = (list(self.coefs_), list(self.intercepts_))
+    @property
+    def _optimizer(self) -> Descent | None:
+        """The optimizer under scikit-learn's name, by which its users and its tests look at it."""
+        return self._fitted.descent
+
+    def _link(self, fitted: Fitted) -> None:
+        """Keep this record; coefs_ and intercepts_ are views of its network's parameters."""
+        self._fitted = fitted
+        self.coefs_: list[Array] = fitted.network.weights
+        self.intercepts_: list[Array] = list(fitted.network.biases)  # type: ignore[arg-type]  # none absent
+        fitted.linked = (list(self.coefs_), list(self.intercepts_))
 
     def _outputs(self, X: Any) -> Array:
         """The mean output (n, n_outputs) of the networks, for X as it comes from the user."""
@@ -221,15 +231,20 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]  
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         if "coefs_" in state:
-            state = state | {"_network": self.network_}
-            for views in ("coefs_", "intercepts_", "_linked"):  # the network holds the numbers
-                state.pop(views, None)
+            net = self.network_  # with what a user has put into coefs_
+            state = state | {"_fitted": replace(self._fitted, network=net, linked=([], []))}
+            for views in ("coefs_", "intercepts_"):  # the network holds the numbers
+                state.pop(views)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_network" in state:  # pickled by 0.1.0, which kept each part by itself
+            parts = ("_network", "_optimizer", "_best_theta")
+            kept = [state.pop(name, None) for name in parts]
+            state["_fitted"] = Fitted(kept[0], descent=kept[1], best_theta=kept[2])
         super().__setstate__(state)
-        if "_network" in state:
-            self._link(state["_network"])
+        if "_fitted" in state:
+            self._link(self._fitted)
 
     # -- a look inside ------------------------------------------------------------------------
 

@@ -6,67 +6,16 @@ They work on the estimator's own attributes, epoch by epoch, as a callback of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 
-from deltarule.equations.optimizers import Optimizer, State
 from deltarule.equations.params import Array
 from deltarule.equations.schedules import Factors, Schedule, Span
+from deltarule.estimators.fitted import Descent, Fitted, Member
 from deltarule.training.callbacks import Callback, Progress
-
-_SMALLEST_RATE = 1e-6
-
-
-@dataclass
-class Descent:
-    """The optimizer of an estimator with its state, kept from one partial_fit to the next.
-
-    Attributes
-    ----------
-    rule : Optimizer
-    state : dict
-        Of the rule: steps done and moments.
-    learning_rate : float
-        The present one, before a schedule's factor.
-    plan : str
-        "constant", "invscaling" or "adaptive": scikit-learn's ways to change it between epochs.
-    power_t : float
-        Of "invscaling".
-    schedule : Schedule
-        Factors of the learning rate, step by step; constant unless asked for.
-    schedule_state : dict
-        What the schedule has observed.
-    """
-
-    rule: Optimizer
-    state: State
-    learning_rate: float
-    plan: str
-    power_t: float
-    schedule: Schedule
-    schedule_state: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.schedule_state = self.schedule.init()
-
-    def epoch_ended(self, samples_seen: int) -> None:
-        """Follow "invscaling": learning_rate_init / (samples seen + 1)^power_t."""
-        if self.plan == "invscaling":
-            self.learning_rate = self.rule.learning_rate / (samples_seen + 1) ** self.power_t
-
-    def stops(self, message: str, say: Callable[[str], None]) -> bool:
-        """Without progress: True to stop, or with "adaptive" a fifth of the rate until 1e-6."""
-        stops = self.plan != "adaptive" or self.learning_rate <= _SMALLEST_RATE
-        if not stops:
-            self.learning_rate /= 5.0
-            end = f"Setting learning rate to {self.learning_rate:f}"
-        else:
-            end = "Learning rate too small. Stopping." if self.plan == "adaptive" else "Stopping."
-        say(f"{message} {end}")
-        return stops
 
 
 @dataclass(frozen=True)
@@ -125,7 +74,8 @@ class Convergence(Callback):
     est : estimator
         Its n_iter_, loss_, loss_curve_, t_, best_loss_, validation_scores_ and
         best_validation_score_ are kept up to date.
-    descent : Descent
+    fitted : Fitted
+        Its own record, with the descent.
     objective : (batches,) array
         Where the engine writes the loss of each batch, penalties included.
     rows_per_batch : (batches,) array
@@ -136,12 +86,14 @@ class Convergence(Callback):
     def __init__(
         self,
         est: Any,
-        descent: Descent,
+        fitted: Fitted,
         objective: Array,
         rows_per_batch: Array,
         score: Callable[[], float] | None,
     ) -> None:
-        self.est, self.descent = est, descent
+        self.est, self.fitted = est, fitted
+        assert fitted.descent is not None
+        self.descent = fitted.descent
         self.objective, self.rows_per_batch = objective, rows_per_batch
         self.score = score
         self.rows = int(rows_per_batch.sum())
@@ -174,7 +126,8 @@ class Convergence(Callback):
     def say(self, text: str) -> None:
         """Print a line if est is verbose, in one piece: networks of an ensemble speak at once."""
         if self.est.verbose:
-            print(f"{vars(self.est).get('_name', '')}{text}\n", end="")
+            member: Member | None = vars(self.est).get("_member")
+            print(f"{'' if member is None else member.prefix}{text}\n", end="")
 
     def _watch_loss(self) -> None:
         est = self.est
@@ -191,4 +144,4 @@ class Convergence(Callback):
         est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
         if score > est.best_validation_score_:
             est.best_validation_score_ = score
-            est._best_theta = theta.copy()
+            self.fitted.best_theta = theta.copy()

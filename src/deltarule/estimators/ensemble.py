@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from deltarule.engines.threads import get_num_threads
 from deltarule.estimators.context import tell_networks, told
+from deltarule.estimators.fitted import Member
 from deltarule.estimators.parameters import has_epochs
 from deltarule.training.blas import one_blas_thread
 from deltarule.training.interrupt import stop_on_ctrl_c
@@ -20,7 +22,7 @@ from deltarule.training.interrupt import stop_on_ctrl_c
 # Fitted attributes that a fit may be without: X had no names, the solver no epochs.
 _NOT_ALWAYS = (
     *("feature_names_in_", "loss_curve_", "best_loss_"),
-    *("validation_scores_", "best_validation_score_", "_best_theta"),
+    *("validation_scores_", "best_validation_score_"),
 )
 
 
@@ -39,7 +41,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
 
     def run(k: int) -> None:
         member = members[k]
-        member._stop, member._failed, member._name = stop, failed, f"network {k + 1}: "
+        member._member = Member(stop, failed, f"network {k + 1}: ")
         try:
             getattr(member, method)(X, y, weight, validation_data=validation, **known)
         except BaseException as error:
@@ -47,7 +49,7 @@ def train(est: Any, X: Any, y: Any, weight: Any, validation: Any, incremental: b
             stop[0] = 1  # the others need not train to their end
             raise
         finally:
-            del member._stop, member._failed, member._name
+            del member._member
 
     jobs = get_num_threads() if est.n_jobs is None else effective_n_jobs(est.n_jobs)
     alone = nullcontext() if has_epochs(est.solver) else one_blas_thread()
@@ -63,6 +65,7 @@ def _show(est: Any, members: list[Any]) -> None:
     for name, value in vars(members[0]).items():
         if name not in members[0].get_params(deep=False):
             setattr(est, name, value)
+    est._fitted = replace(members[0]._fitted)  # whose arrays a user may replace in est alone
     est.estimators_ = members
 
 

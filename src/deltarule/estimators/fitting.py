@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from deltarule.equations.schedules import Schedule
 from deltarule.errors import DivergenceError, NonFiniteParametersError
 from deltarule.estimators import parameters
 from deltarule.estimators.context import epochs_for, told
-from deltarule.estimators.convergence import Convergence, Descent, Rates, score_name
+from deltarule.estimators.convergence import Convergence, Rates, score_name
+from deltarule.estimators.fitted import Descent, Fitted, Member
 from deltarule.estimators.inputs import checked_weight
 from deltarule.estimators.validation import Score, held_out
 from deltarule.network.data import check_inputs, check_targets
@@ -140,16 +142,12 @@ def _start(est: Any, sizes: tuple[int, ...], dtype: Any, random: np.random.Rando
         else:
             generator = np.random.default_rng(random.randint(2**31))
             W[...] = get_initializer("auto", f.initializer)(generator, *W.shape)
-    est._link(net)
+    est._link(Fitted(net))
     est.n_layers_, est.n_outputs_ = L + 1, sizes[-1]
     output = net.activations[-1].name.partition("(")[0]
     est.out_activation_ = "logistic" if output == "sigmoid" else output
-    est.n_iter_ = est.t_ = 0
-    est._no_improvement_count = 0
-    for name in (
-        *("loss_curve_", "best_loss_", "validation_scores_"),
-        *("_best_theta", "_optimizer", "estimators_"),
-    ):
+    est.n_iter_ = est.t_ = est._no_improvement_count = 0
+    for name in ("loss_curve_", "best_loss_", "validation_scores_", "estimators_"):
         vars(est).pop(name, None)  # of an earlier fit
 
 
@@ -171,16 +169,17 @@ def _loop(
 ) -> Loop:
     X, Y, weight = data
     n = len(Y)
-    descent, known = _descent(est, net), vars(est).get("_optimizer")
+    descent, known = _descent(est, net), est._fitted.descent
     if incremental and known is not None and type(known.rule) is type(descent.rule):
         descent = known
-    est._optimizer = descent
+    est._fitted = replace(est._fitted, descent=descent)  # a refused fit keeps the old record
     batch_size = n if isinstance(descent.rule, LBFGS) else _batch_size(est.batch_size, n)
     rates = dropout_rates(
         est.dropout if np.ndim(est.dropout) else float(est.dropout), len(net.sizes) - 1
     )
     run = Run(
-        net=net,
+        spec=net.spec,
+        theta=net.theta,
         X=X,
         Y=Y,
         sample_weight=weight,
@@ -195,15 +194,16 @@ def _loop(
         clip_norm=None if est.clip_norm is None else float(est.clip_norm),
         seed=int(random.randint(2**31)) if any(rates) else 0,
     )
-    if "_stop" in vars(est):  # shared by the members of an ensemble
-        run.stop = est._stop
+    if "_member" in vars(est):
+        run.stop = est._member.stop
     schedule: Schedule = Rates(descent, est.max_iter, descent.state.get("t", 0))
     if isinstance(descent.rule, LBFGS):
         schedule = descent.schedule
         require_plain_lbfgs(run, schedule, None)
     return Loop(
+        net=net,
         run=run,
-        engine=get_engine(est.engine, net),
+        engine=get_engine(est.engine, net.spec),
         epochs=1 if incremental else int(est.max_iter),
         schedule=schedule,
         held=None,
@@ -258,7 +258,7 @@ def _watch(est: Any, scored: bool, net: Network) -> None:
     """Make sure that what this call watches, the score or the loss, has a best value so far."""
     if scored and getattr(est, "validation_scores_", None) is None:
         est.validation_scores_, est.best_validation_score_, est.best_loss_ = [], -np.inf, None
-        est._best_theta = net.theta.copy()
+        est._fitted.best_theta = net.theta.copy()
     elif not scored and getattr(est, "best_loss_", None) is None:
         est.validation_scores_, est.best_validation_score_, est.best_loss_ = None, None, np.inf
     est.n_iter_ = 0
@@ -269,14 +269,14 @@ def _convergence(est: Any, run: Run, score: Score | None) -> Convergence:
     assert run.objective is not None
     rows = np.full(len(run.objective), run.batch_size)
     rows[-1] = len(run.Y) - run.batch_size * (len(rows) - 1)
-    return Convergence(est, est._optimizer, run.objective, rows, score)
+    return Convergence(est, est._fitted, run.objective, rows, score)
 
 
 def _ready(est: Any) -> dict[str, Any]:
     """Attributes that make a copy of the estimator predict as it would now."""
     net = est.network_.copy()
     W, b = net.weights, net.biases
-    return {"_network": net, "coefs_": W, "intercepts_": b, "_linked": (list(W), list(b))}
+    return {"_fitted": Fitted(net, (list(W), list(b))), "coefs_": W, "intercepts_": b}
 
 
 def _diverged(est: Any, error: DivergenceError, score: Score | None) -> None:
@@ -300,7 +300,9 @@ def _diverged(est: Any, error: DivergenceError, score: Score | None) -> None:
 
 def _finish(est: Any, loop: Loop, score: Score | None, incremental: bool) -> None:
     history, run = loop.history, loop.run
-    est._optimizer.state = run.state
+    fitted: Fitted = est._fitted
+    assert fitted.descent is not None
+    fitted.descent.state = run.state
     est.stopped_ = None if history.stopped == "epochs" else history.stopped
     if score is not None and (not incremental or est.stopped_ == "early stopping"):
         if est.best_validation_score_ == -np.inf:
@@ -308,12 +310,13 @@ def _finish(est: Any, loop: Loop, score: Score | None, incremental: bool) -> Non
                 "no epoch has a validation score, so none can be kept: they are "
                 f"{est.validation_scores_[-1]}. Give other rows or another `scoring`"
             )
-        est.network_.theta = est._best_theta
+        est.network_.theta = fitted.best_theta
         scores = est.history_.metrics.get(score_name(est), [])
         if est.best_validation_score_ in scores:
             est.history_.best_epoch = scores.index(est.best_validation_score_) + 1
-        est._no_improvement_count = 0 if incremental else est._no_improvement_count
-    if est.stopped_ == "interrupted" and not vars(est).get("_failed"):  # by the user
+        if incremental:
+            est._no_improvement_count = 0
+    if est.stopped_ == "interrupted" and not _others_failed(est):
         warnings.warn("Training interrupted by user.", stacklevel=2)
     if isinstance(run.optimizer, LBFGS):
         _finish_lbfgs(est, loop)
@@ -324,6 +327,12 @@ def _finish(est: Any, loop: Loop, score: Score | None, incremental: bool) -> Non
             ConvergenceWarning,
             stacklevel=2,
         )
+
+
+def _others_failed(est: Any) -> bool:
+    """Whether it was stopped because another network of its ensemble failed, not by the user."""
+    member: Member | None = vars(est).get("_member")
+    return member is not None and bool(member.failed)
 
 
 def _finish_lbfgs(est: Any, loop: Loop) -> None:

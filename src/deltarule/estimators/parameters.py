@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from deltarule.equations.activations import Activation, get_activation
 from deltarule.equations.losses import Loss
-from deltarule.equations.optimizers import LBFGS, SGD, Adam, Optimizer, get_optimizer
+from deltarule.equations.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, Optimizer, get_optimizer
 from deltarule.equations.schedules import SCHEDULES, Schedule, get_schedule
 from deltarule.errors import SpecError
 from deltarule.training.callbacks import Callback, as_callbacks
@@ -28,7 +28,7 @@ SKLEARN_SCHEDULES = ("constant", "invscaling", "adaptive")
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", _COUNT],
     "activation": [str, Activation, list, tuple],
-    "solver": [StrOptions({"lbfgs", "sgd", "adam", "adamw", "rmsprop", "adagrad"}), Optimizer],
+    "solver": [StrOptions({*OPTIMIZERS}), Optimizer],
     "alpha": [_NOT_NEGATIVE],
     "batch_size": [StrOptions({"auto"}), _COUNT],
     "learning_rate": [StrOptions({*SCHEDULES, *SKLEARN_SCHEDULES}), Schedule, callable],

@@ -25,7 +25,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
     J = 1/2 SUM over the outputs of (prediction - y)^2 for "squared_error", and `loss_` is just
     that. With one output the numbers are scikit-learn's, to rounding; with k outputs
     scikit-learn reports the mean over the outputs while it descends along the gradient of their
-    sum, so its `loss_` is 1/k of this one (docs/scikit_learn_gradient.md).
+    sum, so its `loss_` is 1/k of this one (docs/documents/scikit_learn_gradient.md).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Fitted estimators to and from scikit-learn's MLPClassifier and MLPRegressor.
 
 What decides predictions is carried over or refused. Training goes on where it stood as far as the
-other side can: the state of SGD and Adam, the counters of patience and the losses come along.
+other side can: state of SGD and Adam, counters of patience and losses come along.
 scikit-learn keeps that state in private attributes; they are read and written here only.
 """
 
@@ -85,11 +85,10 @@ def from_sklearn(est: Any) -> Any:
     made.coefs_, made.intercepts_ = est.coefs_, est.intercepts_
     net: Network = made.network_  # which copies them and puts its own in their place
     _copy_losses(est, made, float(_outputs_summed(made)))
+    kept = made._fitted
     if getattr(made, "validation_scores_", None) is not None:
-        made._best_theta = net.theta.copy()
-    descent = _descent(vars(est).get("_optimizer"), net)
-    if descent is not None:
-        made._optimizer = descent
+        kept.best_theta = net.theta.copy()
+    kept.descent = _descent(vars(est).get("_optimizer"), net)
     made._no_improvement_count = vars(made).get("_no_improvement_count", 0)
     made.history_, made.stopped_ = History(), None
     return made
@@ -166,7 +165,7 @@ def _descent(theirs: Any, net: Network) -> Any:
     """The optimizer of scikit-learn with its state, as the estimators keep theirs, or None."""
     from sklearn.neural_network import _stochastic_optimizers as sklearn_optimizers
 
-    from deltarule.estimators.convergence import Descent
+    from deltarule.estimators.fitted import Descent
 
     L = len(net.activations)
     plan, power_t = "constant", 0.5
@@ -213,7 +212,7 @@ def _from_estimator(est: Any, classifies: bool) -> Any:
     if classifies:
         made._label_binarizer = copy.deepcopy(est._class_targets.binarizers[0])
         made.classes_ = made._label_binarizer.classes_
-    optimizer = _sklearn_optimizer(vars(est).get("_optimizer"), net, made)
+    optimizer = _sklearn_optimizer(est._fitted.descent, net, made)
     if optimizer is not None:
         made._optimizer = optimizer
     return made
@@ -396,8 +395,5 @@ def _copy_losses(source: Any, made: Any, factor: float) -> None:
     for name in _LOSSES:
         if name in vars(source):
             value: Any = vars(source)[name]
-            if isinstance(value, list):
-                value = [float(factor * one) for one in value]
-            elif value is not None:
-                value = float(factor * value)
-            setattr(made, name, value)
+            scaled = None if value is None else (factor * np.asarray(value)).tolist()
+            setattr(made, name, scaled)

@@ -1,13 +1,7 @@
 """See, check and diagnose: readers of the reference equations, which cost training nothing."""
 
-from deltarule.doors import loaded_when_used
+from deltarule.doors import SCHEMAS, loaded_when_used
 
 __all__ = ["trace_schema", "worksheet_schema"]  # found by __getattr__
 
-__getattr__ = loaded_when_used(
-    __name__,
-    {
-        "trace_schema": "deltarule.explain.trace.data",
-        "worksheet_schema": "deltarule.explain.check.worksheet",
-    },
-)
+__getattr__ = loaded_when_used(__name__, SCHEMAS)

@@ -1,387 +1,374 @@
-"""A network with its numbers from one small file: what `trace`, `check` and `derive` start from.
+"""A case: a network with all that an explanation starts from, read and checked in one place.
 
-JSON, TOML or YAML:
+    source, and what the arguments say  --case_of-->  Case  -->  trace, derive, diagnose, ...
 
-    network: {sizes: [2, 2, 1], activations: sigmoid, loss: squared_error, bias: true}
-    weights: [[[0.1, 0.2], [0.3, null]], [[0.5], [0.6]]]   W_l[i][j]: unit i to j; null: no edge
-    biases: [[0.1, 0.2], [0.3]]                            null for a layer without
-    inputs: [[1, 0]]        targets: [[1]]        learning_rate: 0.5        trainable_biases: true
+A source is a `Network`; a `TableModel` or fitted estimator; a model file (.safetensors) or network
+file (.json, .toml, .yaml: `network_file.py`) by its path; what such a file holds, as a dict; the
+name of a published example; or any of these already read (`NetworkFile`, `Case`). What a source
+says holds where the arguments do not.
 
-The last four are optional. TOML has no null: write "null" there. A model that `dr.save` wrote
-(.safetensors) is a network without the rest. What is wrong is said with its place in the file.
+Samples are X and Y, one of them flat if it likes; or a table in their place: raw rows with their
+target column for a table's model, else columns of numbers, the inputs and then the targets.
+Everything above this file takes checked arrays and checks none of them again.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
-import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from deltarule import options
+from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
-from deltarule.errors import DataError, SpecError, unknown_name
-from deltarule.network.data import check_targets
+from deltarule.errors import DataError, SpecError
+from deltarule.explain.network_file import MODEL, PUBLISHED, Edges, NetworkFile, read_network
+from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
 from deltarule.network.network import Network
-from deltarule.network.saving import load
+from deltarule.network.saving import read
 
-Edges = list[NDArray[np.bool_]]
+if TYPE_CHECKING:
+    from deltarule.estimators.base import BaseMLP
+    from deltarule.tabular.model import TableModel
 
-#: What a file may hold; the last row belongs to worksheets and to whoever reads them.
-KEYS = (
-    *("network", "weights", "biases", "inputs", "targets", "learning_rate", "trainable_biases"),
-    *("name", "document", "source", "note", "claims", "known_errors", "exact"),
+#: What every function of `explain` takes for its network.
+Source: TypeAlias = (
+    "Network | TableModel | BaseMLP | NetworkFile | Case | str | Path | Mapping[str, Any]"
 )
-_NETWORK_KEYS = ("sizes", "activations", "loss", "bias")
-_MOST_SHOWN = 60
-
-
-#: Worked examples that others have published, as they printed them.
-PUBLISHED = ("yehoshua", "mazur", "gashler")
-
-
-def published(name: str) -> Path:
-    """The file of a published example. Raises SpecError for an unknown name."""
-    if name not in PUBLISHED:
-        raise unknown_name("published example", name, PUBLISHED)
-    return Path(__file__).parent / "published" / f"{name}.json"
+#: What a network file may say that not every explanation can heed.
+OPTIONS = ("reduction", "l2")
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkFile:
-    """What `read_network` gives.
+class Case:
+    """A network, samples, and how a step is taken, checked.
 
     Attributes
     ----------
     net : Network
-        In float64; an absent edge is a weight of 0.
+        As it was given, or a copy whose absent edges have a weight of 0.
+    X : (n, n_0) array or CSR matrix, or None
+    Y : (n, n_L) array, or None
+    sample_weight : (n,) array, or None
     edges : list of L bool arrays (n_{l-1}, n_l), or None
         Which edges there are; None if all. An absent edge is never used and never updated.
-    X : (n, n_0) array, or None
-    Y : (n, n_L) array, or None
-    learning_rate : float, or None
+    learning_rate : float > 0, or None
+    reduction : "mean" or "sum"
+    l2 : float >= 0
+        Of the penalty l2/2 sum W^2.
     trainable_biases : bool
-    raw : dict
-        The file as it was parsed; empty for a model file.
+    name : str
+        Of the file it was read from; empty for what was no file.
+    notes : tuple of str
+        What was unusual about the table.
+    said : tuple of str
+        Those of `OPTIONS` that the source said.
     """
 
     net: Network
+    X: Any = None
+    Y: Any = None
+    sample_weight: Any = None
     edges: Edges | None = None
-    X: Array | None = None
-    Y: Array | None = None
     learning_rate: float | None = None
+    reduction: str = "mean"
+    l2: float = 0.0
     trainable_biases: bool = True
-    raw: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def share(self) -> Array:
+        """share_i (n,) in C = sum_i share_i J_i, in float64. SpecError for another reduction."""
+        return shares(len(self.Y), self.sample_weight, self.reduction, np.float64)
+
+    @property
+    def dense(self) -> Array:
+        """X (n, n_0) as an array, also where it is sparse."""
+        return self.X.toarray() if is_sparse(self.X) else self.X  # type: ignore[no-any-return]
+
+    def only(self, rows: Array) -> Case:
+        """The case with those of its samples alone; X as an array, also where it is sparse."""
+        X = self.X[rows].toarray() if is_sparse(self.X) else self.X[rows]
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return replace(self, X=X, Y=self.Y[rows], sample_weight=weight)
+
+    def samples(self, doing: str, names: tuple[str, str] = ("X", "Y")) -> tuple[Any, Array]:
+        """X and Y. Raises SpecError where one is missing; `doing` is what needs it."""
+        given = zip(("inputs", "targets"), names, (self.X, self.Y), strict=True)
+        missing = [f"{kind} {name}" for kind, name, value in given if value is None]
+        if missing:
+            raise SpecError(
+                f"{doing} needs {' and '.join(missing)}: give them, or put them into the network's "
+                "file"
+            )
+        return self.X, self.Y
+
+    def with_samples(
+        self, X: Any, Y: Any, names: tuple[str, str] = ("X", "Y"), dtype: Any = None
+    ) -> Case:
+        """The case with these samples, checked, with its sample weights; Y may still be missing.
+
+        Raises DataError for what does not fit: says row and column.
+        """
+        net, dtype = self.net, self.net.dtype if dtype is None else np.dtype(dtype)
+        if X is None:
+            return replace(self, X=None, Y=Y)
+        X = check_inputs(_rows(X, net.sizes[0]), net.sizes[0], dtype, names[0])
+        n = int(X.shape[0])
+        if Y is not None:
+            Y = check_targets(net.loss, _targets(net, n, Y), n, net.sizes[-1], dtype, names[1])
+        weight = check_sample_weight(self.sample_weight, n, dtype)
+        return replace(self, X=X, Y=Y, sample_weight=weight)
 
 
-def read_network(
-    source: str | Path | Mapping[str, Any], more_keys: Collection[str] = ()
-) -> NetworkFile:
-    """A network and, where they are given, its edges, inputs, targets and learning rate.
+def case_of(
+    source: Source,
+    X: Any = None,
+    Y: Any = None,
+    *,
+    heeds: Collection[str] = OPTIONS,
+    names: tuple[str, str] = ("X", "Y"),
+    dtype: Any = None,
+    sample_weight: Any = None,
+    edges: Sequence[Any] | None = None,
+    learning_rate: float | None = None,
+    reduction: str | None = None,
+    l2: float | None = None,
+    trainable_biases: bool | None = None,
+) -> Case:
+    """The case that a source and the arguments of an explanation describe.
 
     Parameters
     ----------
-    source : path, name or dict
-        A .json, .toml, .yaml, .yml or .safetensors file; the name of a published example that
-        comes with the package ("yehoshua", "mazur", "gashler"); or what such a file holds.
-    more_keys : collection of str
-        Keys at the top that the caller reads itself, besides `KEYS`.
+    source : see the file's head
+    X : (n, n_0), or (n_0,) for one sample; or a table in place of X and Y
+        A table is a file or a data set's name; for a table's model also a DataFrame.
+    Y : (n, n_L), (n_L,) for one sample, (n,) for one output; for cross_entropy also labels
+        For an estimator its own y: class labels, or quantities.
+    heeds : collection of str, default all of `OPTIONS`
+        What of those the caller goes by; a source that says one of the others is refused.
+    names : (str, str), default ("X", "Y")
+        What X and Y are called in messages.
+    dtype : optional
+        Of X, Y and weights; by default the network's.
+    sample_weight, edges, learning_rate, reduction, l2, trainable_biases : optional
+        As in `Case`; where they are None, the source's, or the attributes' defaults.
 
     Raises
     ------
     SpecError
-        Not readable as its kind of file, or something in it is not as it must be: the message
-        gives the place (`weights[1][0][2]`, counted from 0) and what was expected.
+        Not a source, a file that cannot be read (with the place in it), options or edges that do
+        not fit.
     DataError
-        Inputs or targets that do not fit the network or its loss.
+        Samples that do not fit the network: says row and column.
     ModelFileError
-        A .safetensors file that is not a model.
+        A .safetensors file that is no model.
     FileNotFoundError
     """
-    if isinstance(source, Mapping):
-        return _Reader("", _plain(source)).read(more_keys)
-    path = published(source) if isinstance(source, str) and source in PUBLISHED else Path(source)
-    if path.suffix.lower() == ".safetensors":
-        return NetworkFile(load(path))
-    return _Reader(f"{path}: ", parse_file(path)).read(more_keys)
+    if learning_rate is not None:
+        options.positive(None, learning_rate=learning_rate)
+    if l2 is not None:
+        options.not_negative(None, l2=l2)
+    case, X, Y = _read(source, X, Y)
+    for key in case.said:
+        if key not in heeds:
+            where = f"{case.name}: " if case.name else ""
+            raise SpecError(f"{where}{key}: it has no part in this; leave it out of the file")
+    there = case.edges if edges is None else checked_edges(case.net, edges)
+    case = replace(
+        case,
+        net=_without_absent(case.net, there),
+        sample_weight=case.sample_weight if sample_weight is None else sample_weight,
+        edges=there,
+        learning_rate=case.learning_rate if learning_rate is None else float(learning_rate),
+        reduction=case.reduction if reduction is None else reduction,
+        l2=case.l2 if l2 is None else float(l2),
+        trainable_biases=(
+            case.trainable_biases if trainable_biases is None else bool(trainable_biases)
+        ),
+    )
+    if X is not None and Y is None and case.Y is not None:  # whose they are, if they do not fit
+        names = (names[0], f"{names[1]} of {case.name or 'the network file'}")
+    return case.with_samples(
+        case.X if X is None else X, case.Y if Y is None else Y, names=names, dtype=dtype
+    )
 
 
-# -- kinds of files -------------------------------------------------------------------------------
+def case_or_none(value: Any) -> Case | None:
+    """The case of what is (or names) a network; None for a number of layers or a list of sizes."""
+    known = isinstance(value, Network | NetworkFile | Case | str | Path | Mapping)
+    return case_of(value) if known or _is_model(value) or _is_estimator(value) else None
 
 
-def parse_file(path: Path) -> dict[str, Any]:
-    """What a JSON, TOML or YAML file holds, as JSON's kinds of values.
+# -- sources -------------------------------------------------------------------------------------
 
-    Raises SpecError (with line and column where the parser knows them) or FileNotFoundError.
+
+def _is_model(value: Any) -> bool:
+    """Whether it is a `TableModel`, told without the module, which loads Polars."""
+    return hasattr(value, "network") and hasattr(value, "encoder")
+
+
+def _is_estimator(value: Any) -> bool:
+    """Whether it is an estimator of this package, told without scikit-learn."""
+    return hasattr(type(value), "network_")
+
+
+def _read(source: Any, X: Any, Y: Any) -> tuple[Case, Any, Any]:
+    """What a source says by itself; X and Y as its network takes them."""
+    name, model = "", source if _is_model(source) else None
+    if isinstance(source, str | Path) and Path(source).suffix.lower() == MODEL:
+        name = str(source)
+        source, sections = read(source)
+        if "table" in sections and _is_table(X):
+            from deltarule.tabular.model import TableModel  # Polars is slow to import
+
+            model = TableModel.load(name)
+    if model is not None:
+        case = Case(model.network, name=name)
+        return _of_rows(case, model, X, Y) if _is_table(X) else (case, X, Y)
+    if _is_estimator(source):
+        return _of_estimator(source, X, Y)
+    if isinstance(source, str | Path | Mapping):
+        source = read_network(source)
+    if isinstance(source, NetworkFile):
+        case = _of_file(source)
+    elif isinstance(source, Network | Case):
+        case = source if isinstance(source, Case) else Case(source, name=name)
+    else:
+        raise SpecError(
+            "a Network, a TableModel, a fitted estimator, a model or network file, a dict or one "
+            f"of the published names ({', '.join(PUBLISHED)}) is needed, got {source!r:.60}"
+        )
+    if isinstance(X, str | Path):
+        X, Y = _columns(case.net, X, Y)
+    return case, X, Y
+
+
+def _of_file(file: NetworkFile) -> Case:
+    return Case(
+        file.net,
+        file.X,
+        file.Y,
+        edges=file.edges,
+        learning_rate=file.learning_rate,
+        reduction=file.reduction or "mean",
+        l2=file.l2 or 0.0,
+        trainable_biases=file.trainable_biases,
+        name=file.name,
+        said=tuple(key for key in OPTIONS if getattr(file, key) is not None),
+    )
+
+
+def _of_rows(case: Case, model: TableModel, table: Any, Y: Any) -> tuple[Case, Any, Any]:
+    """The raw rows of a table, encoded as its model does."""
+    _require_alone(Y)
+    X, Y = model.encoded(table)
+    return replace(case, notes=tuple(model.notes)), X, Y
+
+
+def _of_estimator(est: BaseMLP, X: Any, y: Any) -> tuple[Case, Any, Any]:
+    """The first of its networks; X and y checked and encoded in scikit-learn's ways."""
+    from deltarule.estimators.inputs import checked  # scikit-learn is slow to import
+
+    if "coefs_" not in vars(est):
+        raise SpecError(f"this {type(est).__name__} is not fitted: call its fit first")
+    net = est.network_
+    if isinstance(X, str | Path):
+        X, y = _columns(net, X, y)
+        y = y[:, 0] if y.shape[1] == 1 else y
+    if X is not None:
+        X = checked(est, _rows(X, net.sizes[0]))
+    if y is not None:
+        y = est._encoded([y] if _dimensions(y) == 0 else y)
+    return Case(net), X, y
+
+
+# -- samples -------------------------------------------------------------------------------------
+
+
+def _is_table(X: Any) -> bool:
+    """Whether it is a table of raw rows, and no array of a network's inputs."""
+    return not (X is None or isinstance(X, list | tuple | np.ndarray) or is_sparse(X))
+
+
+def _require_alone(Y: Any) -> None:
+    if Y is not None:
+        raise SpecError("a table holds its targets itself: leave Y away, or give X as numbers")
+
+
+def _columns(net: Network, data: str | Path, Y: Any) -> tuple[Array, Array]:
+    """The inputs and targets of a network without an encoding: the columns as they stand."""
+    from deltarule.tabular import read_table  # Polars is slow to import
+
+    _require_alone(Y)
+    values = read_table(data).to_numpy()
+    n_in, n_out = net.sizes[0], net.sizes[-1]
+    labels = len(net.loss.groups) or 1
+    wide = {n_in + n_out} | ({n_in + labels} if net.loss.targets == "distribution" else set())
+    if values.shape[1] not in wide:
+        needed = " or ".join(map(str, sorted(wide)))
+        raise DataError(
+            f"{data} has {values.shape[1]} columns: {n_in} inputs, then targets: {needed} in all"
+        )
+    return values[:, :n_in], values[:, n_in:]
+
+
+def _rows(X: Any, n_inputs: int) -> Any:
+    """X with one row per sample; one sample may come flat."""
+    flat = _dimensions(X) == 1 and (n_inputs > 1 or len(X) == 1)
+    return [X] if flat else X
+
+
+def _targets(net: Network, n: int, Y: Any) -> Any:
+    """Y with one row per sample; that of one sample may come flat, or as a label."""
+    of_one = n == 1 and _dimensions(Y) == 1
+    one = of_one and len(Y) in (net.sizes[-1], len(net.loss.groups))
+    return [Y] if one or _dimensions(Y) == 0 else Y
+
+
+def _dimensions(values: Any) -> int:
+    """How deep an array or a nest of lists is; -1 for a nest that is not rectangular."""
+    if is_sparse(values):
+        return 2
+    try:
+        return int(np.ndim(values))
+    except ValueError:
+        return -1
+
+
+# -- edges ---------------------------------------------------------------------------------------
+
+
+def checked_edges(net: Network, edges: Sequence[Any]) -> Edges | None:
+    """Which edges there are, as bool arrays of the weights' shapes; None if all.
+
+    Raises SpecError for another number of layers, or another shape of one.
     """
-    parsers: dict[str, Callable[[str], Any]] = {
-        ".json": _parse_json,
-        ".toml": _parse_toml,
-        ".yaml": _parse_yaml,
-        ".yml": _parse_yaml,
-    }
-    parse = parsers.get(path.suffix.lower())
-    if parse is None:
+    shapes = [W.shape for W, _ in net.layout.matrices(net.theta)]
+    if len(edges) != len(shapes):
         raise SpecError(
-            f"{path}: a network is read from .json, .toml, .yaml or .safetensors, by the name's end"
+            f"edges: one bool array per layer ({len(shapes)}) is needed, got {len(edges)}"
         )
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        value = parse(path.read_text(encoding="utf-8-sig"))
-    except RecursionError:
-        raise SpecError(f"{path}: nested too deeply") from None
-    except ValueError as error:  # of JSON, TOML and of UTF-8
-        raise SpecError(f"{path}: not a {path.suffix[1:].upper()} file: {error}") from None
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
-    if not isinstance(value, dict):
-        raise SpecError(f"{path}: an object with 'network' and 'weights' is needed, {_got(value)}")
-    return value
+    arrays = [np.asarray(edge, dtype=bool) for edge in edges]
+    for l, (edge, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
+        if edge.shape != shape:
+            raise SpecError(f"edges of layer {l} need shape {shape}, got {edge.shape}")
+    return None if all(edge.all() for edge in arrays) else arrays
 
 
-def _parse_json(text: str) -> Any:
-    def no_constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not a number that JSON knows")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"the key {twice!r} stands twice in one object")
-        return found
-
-    return json.loads(text, parse_constant=no_constant, object_pairs_hook=once)
-
-
-def _parse_toml(text: str) -> Any:
-    import tomllib  # only a TOML file needs it
-
-    def with_null(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: with_null(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [with_null(item) for item in value]
-        return None if value == "null" else value
-
-    return with_null(tomllib.loads(text))
-
-
-def _parse_yaml(text: str) -> Any:
-    try:
-        yaml: Any = import_module("yaml")  # optional, and only a YAML file needs it
-    except ImportError:
-        raise SpecError(
-            "a YAML file needs PyYAML: pip install pyyaml, or write the file as JSON or TOML"
-        ) from None
-
-    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> Any:
-        keys = [key for key, _ in node.value]
-        for i, key in enumerate(keys):
-            if any(other.value == key.value for other in keys[:i]):
-                line = key.start_mark.line + 1
-                raise ValueError(f"the key {key.value!r} stands twice in one object, line {line}")
-        return yaml.SafeLoader.construct_mapping(loader, node, deep)
-
-    once = type("Once", (yaml.SafeLoader,), {"construct_mapping": construct_mapping})
-    try:
-        return yaml.load(text, once)  # a SafeLoader: values only, nothing is executed
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).replace('"<unicode string>",', "").split())) from None
-
-
-# -- what a file says -----------------------------------------------------------------------------
-
-
-def _plain(value: Any) -> Any:
-    """A dict of a caller's as a file would hold it: arrays and tuples become lists."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-def _got(value: Any) -> str:
-    if value is None or isinstance(value, dict):
-        return "got nothing" if value is None else "got an object"
-    if isinstance(value, list):
-        return f"got a list of {len(value)}"
-    text = repr(value)
-    return f"got {text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + '...'}"
-
-
-def as_number(value: Any) -> float | None:
-    """The number that a value is, or says as text ("0.50"); None if it is none, or not finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(plain_minus(value) if isinstance(value, str) else value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and "_" not in str(value) else None
-
-
-def plain_minus(text: str) -> str:
-    """The text with hyphens for the minus signs that are copied out of documents."""
-    return text.replace("\N{MINUS SIGN}", "-")
-
-
-class _Reader:
-    """One file: every check knows the place that it is at."""
-
-    def __init__(self, prefix: str, raw: dict[str, Any]) -> None:
-        self.prefix = prefix
-        self.raw = raw
-
-    def wrong(self, place: str, need: str) -> NoReturn:
-        raise SpecError(f"{self.prefix}{place}: {need}")
-
-    def read(self, more_keys: Collection[str]) -> NetworkFile:
-        self.only(self.raw, (*KEYS, *more_keys), "")
-        net = self.network()
-        edges = self.weights(net)
-        X, Y = self.samples(net)
-        rate = self.raw.get("learning_rate")
-        learning_rate = None if rate is None else as_number(rate)
-        if rate is not None and (learning_rate is None or not learning_rate > 0):
-            self.wrong("learning_rate", f"a number > 0 is needed, {_got(rate)}")
-        trainable = self.raw.get("trainable_biases", True)
-        if not isinstance(trainable, bool):
-            self.wrong("trainable_biases", f"true or false is needed, {_got(trainable)}")
-        return NetworkFile(net, edges, X, Y, learning_rate, trainable, self.raw)
-
-    def only(self, found: Mapping[str, Any], known: Collection[str], place: str) -> None:
-        """A misspelt key would be passed over in silence, and give other numbers."""
-        for key in found:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.6)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-                self.wrong(f"{place}{key}", f"not a key that is known here{hint}")
-
-    def network(self) -> Network:
-        """The network with all weights 0, built when the weights have the shapes of its sizes."""
-        described = self.raw.get("network")
-        if not isinstance(described, dict):
-            self.wrong("network", f"an object with {', '.join(_NETWORK_KEYS)} is needed")
-        self.only(described, _NETWORK_KEYS, "network.")
-        for key in ("sizes", "activations", "loss"):
-            if described.get(key) is None:
-                self.wrong(f"network.{key}", "missing")
-        sizes = self.items(described["sizes"], "network.sizes", None, "such as [2, 3, 1]")
-        for l, n in enumerate(sizes):
-            if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-                self.wrong(f"network.sizes[{l}]", f"a whole number >= 1 is needed, {_got(n)}")
-        L = len(sizes) - 1
-        if L < 1:
-            self.wrong("network.sizes", "inputs and outputs at least, such as [2, 1]")
-        self.shapes(sizes)
-        biases, bias = self.raw.get("biases"), described.get("bias")
-        if biases is not None:
-            self.items(biases, "biases", L, f"one entry per layer ({L}), null for a layer without")
-        if bias is None:  # then a layer has a bias where one is given
-            bias = [b is not None for b in biases or [None] * L]
-        try:
-            return Network(
-                sizes, described["activations"], described["loss"], bias, initializer="zeros"
-            )
-        except SpecError as error:
-            self.wrong("network", str(error))
-
-    def shapes(self, sizes: list[int]) -> None:
-        """That the weights have the shapes of those sizes, before such a network is allocated."""
-        L = len(sizes) - 1
-        layers = self.items(self.raw.get("weights"), "weights", L, f"one matrix per layer ({L})")
-        for l, (W, n_in, n_out) in enumerate(zip(layers, sizes, sizes[1:], strict=False)):
-            turned = (
-                n_in != n_out
-                and isinstance(W, list)
-                and len(W) == n_out
-                and all(isinstance(row, list) and len(row) == n_in for row in W)
-            )
-            hint = " (this is its transpose)" if turned else ""
-            what = f"one row per unit of layer {l} ({n_in}), each of {n_out} numbers{hint}"
-            for i, row in enumerate(self.items(W, f"weights[{l}]", n_in, what)):
-                self.items(row, f"weights[{l}][{i}]", n_out, f"{n_out} numbers (null: no edge)")
-
-    def weights(self, net: Network) -> Edges | None:
-        """Fill in the weights and biases. Which edges there are, or None if all."""
-        edges = [np.ones(W.shape, dtype=bool) for W in net.weights]
-        for l, W in enumerate(net.weights):
-            for (i, j), _ in np.ndenumerate(W):
-                value = self.raw["weights"][l][i][j]
-                edges[l][i, j] = value is not None
-                if value is not None:
-                    W[i, j] = self.number(value, f"weights[{l}][{i}][{j}]", " (or null: no edge)")
-        given = self.raw.get("biases") or [None] * len(net.biases)
-        for l, (b, values) in enumerate(zip(net.biases, given, strict=True)):
-            place = f"biases[{l}]"
-            if b is None:
-                if values is not None:
-                    self.wrong(place, "null is needed: network.bias is false there")
-                continue
-            for j, value in enumerate(self.items(values, place, b.size, f"{b.size} numbers")):
-                b[j] = self.number(value, f"{place}[{j}]")
-        return None if all(edge.all() for edge in edges) else edges
-
-    def samples(self, net: Network) -> tuple[Array | None, Array | None]:
-        """Inputs (n, n_0) and targets (n, n_L); one sample may be one flat list."""
-        inputs, targets = self.raw.get("inputs"), self.raw.get("targets")
-        X = None if inputs is None else self.table(inputs, "inputs", net.sizes[0])
-        if targets is None:
-            return X, None
-        labels = net.loss.targets == "distribution" or net.sizes[-1] == 1
-        flat = isinstance(targets, list) and not any(isinstance(row, list) for row in targets)
-        if flat and labels and targets and len(targets) == (1 if X is None else len(X)):
-            values = [self.number(value, f"targets[{i}]") for i, value in enumerate(targets)]
-            Y: Any = np.array(values)
-        else:
-            k, groups = net.sizes[-1], len(net.loss.groups)
-            rows = targets if isinstance(targets, list) else []
-            if groups > 1 and all(isinstance(row, list) and len(row) == groups for row in rows):
-                k = groups  # a label for each group of outputs
-            Y = self.table(targets, "targets", k)
-        if X is not None and len(X) != len(Y):
-            raise DataError(
-                f"{self.prefix}targets: one row per row of inputs ({len(X)}) is needed, "
-                f"got {len(Y)}"
-            )
-        what = f"{self.prefix}targets"
-        return X, check_targets(net.loss, Y, len(Y), net.sizes[-1], net.dtype, what)
-
-    def table(self, value: Any, place: str, width: int) -> Array:
-        rows = self.items(value, place, None, f"rows of {width} numbers")
-        if not rows:
-            raise DataError(f"{self.prefix}{place}: one row of {width} numbers at least")
-        if not any(isinstance(row, list) for row in rows) and len(rows) == width:
-            return np.array([[self.number(v, f"{place}[{k}]") for k, v in enumerate(rows)]])
-        return np.array(
-            [
-                [
-                    self.number(v, f"{place}[{i}][{k}]")
-                    for k, v in enumerate(
-                        self.items(row, f"{place}[{i}]", width, f"{width} numbers")
-                    )
-                ]
-                for i, row in enumerate(rows)
-            ]
-        )
-
-    def items(self, value: Any, place: str, count: int | None, what: str) -> list[Any]:
-        """A list, of `count` entries if that is given."""
-        if not isinstance(value, list) or (count is not None and len(value) != count):
-            self.wrong(place, f"a list is needed, {what}; {_got(value)}")
-        return value
-
-    def number(self, value: Any, place: str, also: str = "") -> float:
-        number = as_number(value)
-        if number is None:
-            self.wrong(place, f"a finite number{also} is needed, {_got(value)}")
-        return number
+def _without_absent(net: Network, edges: Edges | None) -> Network:
+    """The network, or a copy in which absent edges have a weight of 0."""
+    if edges is None:
+        return net
+    pairs = zip(net.layout.matrices(net.theta), edges, strict=True)
+    if not any(W[~edge].any() for (W, _), edge in pairs):
+        return net
+    copy = net.copy()
+    for (W, _), edge in zip(copy.layout.matrices(copy.theta), edges, strict=True):
+        W[~edge] = 0
+    return copy

@@ -28,6 +28,7 @@ from deltarule.document import (
 from deltarule.document.blocks import Block
 from deltarule.document.formulas import Plain
 from deltarule.errors import SpecError
+from deltarule.explain.case import Source, case_or_none
 from deltarule.formula.notation import Symbols
 
 #: The columns: who writes so.
@@ -184,14 +185,15 @@ NOTES = (
 )
 
 
-def notation_table(layers: int = 3, layer: int = 2) -> NotationTable:
+def notation_table(layers: int | Source = 3, layer: int | None = None) -> NotationTable:
     """The dictionary between the notations of documents A to D, ours and the code.
 
     Parameters
     ----------
-    layers : int, 2 to 9, default 3
-        L of the network whose symbols are shown.
-    layer : int, 1 to L - 1, default 2
+    layers : int, 2 to 9, default 3; or a network of so many layers
+        L of the network whose symbols are shown; or a Network, TableModel, fitted estimator, path
+        (.safetensors, .json, .toml, .yaml), dict or published name, whose depth is taken.
+    layer : int, 1 to L - 1, default 2, or 1 of two layers
         The layer whose symbols are shown, counted as the code does (the inputs are layer 0).
 
     Raises
@@ -199,19 +201,21 @@ def notation_table(layers: int = 3, layer: int = 2) -> NotationTable:
     SpecError
         For other layers.
     """
-    options.count(None, layers=layers, layer=layer)
-    if not 2 <= layers <= 9:
-        raise SpecError(f"layers must be 2 to 9, got {layers}")
-    if layer >= layers:
-        raise SpecError(
-            f"layer must be a hidden one, 1 to {layers - 1} of {layers} layers, got {layer}"
-        )
-    symbols = {name: Symbols(name, [2] * (layers + 1)) for name in COLUMNS if name != "code"}
+    case = case_or_none(layers)
+    L: Any = layers if case is None else len(case.net.sizes) - 1
+    options.count(None, layers=L)
+    if not 2 <= L <= 9:
+        raise SpecError(f"layers must be 2 to 9, got {L}")
+    layer = min(2, L - 1) if layer is None else layer
+    options.count(None, layer=layer)
+    if layer >= L:
+        raise SpecError(f"layer must be a hidden one, 1 to {L - 1} of {L} layers, got {layer}")
+    symbols = {name: Symbols(name, [2] * (L + 1)) for name in COLUMNS if name != "code"}
     rows = []
-    for key, quantity, kind, write, code in _rows(layer, layers):
+    for key, quantity, kind, write, code in _rows(layer, L):
         cells = {name: write(one) for name, one in symbols.items()}
         rows.append(Row(key, quantity, cells | {"code": code}, kind))
-    return NotationTable(layers, layer, rows)
+    return NotationTable(L, layer, rows)
 
 
 _SAMPLE = {

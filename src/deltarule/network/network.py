@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deltarule.doors import through
+from deltarule.engines import get_engine, predict_plain
 from deltarule.equations.activations import Activation
 from deltarule.equations.backprop import Layer
 from deltarule.equations.initializers import get_initializer
-from deltarule.equations.losses import Loss, get_loss
+from deltarule.equations.losses import Loss
 from deltarule.equations.params import Array, Layout
-from deltarule.equations.spec import (
-    check_output,
-    checked_activations,
-    checked_bias,
-    checked_dtype,
-    checked_sizes,
-)
+from deltarule.equations.spec import Spec
 from deltarule.errors import SpecError
 from deltarule.network import derivative_check
 from deltarule.network.data import check_inputs
+from deltarule.network.model_file import write_model
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def predict_plain(net: Network, X: Array) -> Array | None:
-    """A shorter way to a_L for an array that needs no checks; an engine may put its own here."""
-    return None
 
 
 class Network:
@@ -76,10 +68,10 @@ class Network:
         output_activation: str | Activation | None = None,
         check_derivatives: bool = True,
     ) -> None:
-        self._describe(sizes, activations, loss, bias, dtype, output_activation)
+        self._spec = spec = Spec.of(sizes, activations, loss, bias, dtype, output_activation)
         if check_derivatives:
-            derivative_check.check_own_functions(self.activations, self.loss, self.sizes[-1])
-        self._theta = np.zeros(self.layout.size, dtype=self.dtype)
+            derivative_check.check_own_functions(spec.activations, spec.loss, spec.sizes[-1])
+        self._theta = np.zeros(spec.layout.size, dtype=spec.dtype)
         generator = _checked_rng(rng)
         for l, (W, _) in enumerate(self.layout.matrices(self._theta)):
             draw = get_initializer(initializer, self.activations[l].initializer)
@@ -90,40 +82,47 @@ class Network:
                 )
             W[...] = drawn
 
-    def _describe(
-        self,
-        sizes: Sequence[int],
-        activations: str | Activation | Sequence[str | Activation],
-        loss: str | Loss,
-        bias: bool | Sequence[bool],
-        dtype: Any,
-        output_activation: str | Activation | None,
-    ) -> None:
-        """All of the network but its parameters."""
-        self.loss = get_loss(loss)
-        self.sizes = checked_sizes(sizes)
-        L = len(self.sizes) - 1
-        self.activations = checked_activations(activations, output_activation, self.loss, L)
-        self.layout = Layout(self.sizes, checked_bias(bias, L))
-        self.dtype = checked_dtype(dtype)
-        check_output(self.activations[-1], self.loss, self.sizes[-1])
+    # -- description --------------------------------------------------------------------------
 
-    @classmethod
-    def without_parameters(
-        cls,
-        sizes: Sequence[int],
-        activations: Sequence[str | Activation],
-        loss: str | Loss,
-        bias: Sequence[bool],
-        dtype: Any,
-    ) -> Network:
-        """A description for `from_spec`, checked as a network's but not by derivatives.
+    @property
+    def spec(self) -> Spec:
+        """The network without its parameters: frozen and hashable."""
+        return self._spec
 
-        Nothing is allocated: the sizes may be those of a file that is not trusted yet.
-        """
-        net = cls.__new__(cls)
-        net._describe(sizes, activations, loss, bias, dtype, None)
-        return net
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """n_0, ..., n_L."""
+        return self._spec.sizes
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """Of layers 1..L."""
+        return self._spec.activations
+
+    @property
+    def loss(self) -> Loss:
+        """The loss J."""
+        return self._spec.loss
+
+    @property
+    def bias(self) -> tuple[bool, ...]:
+        """For l = 1..L, whether layer l has a bias."""
+        return self._spec.bias
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._spec.dtype
+
+    @property
+    def layout(self) -> Layout:
+        """Where the parameters of each layer lie in theta."""
+        return self._spec.layout
+
+    @property
+    def folded(self) -> bool:
+        """Whether biases are shown as the first row of the weights (see `fold_biases`)."""
+        return self._spec.folded
 
     # -- parameters ---------------------------------------------------------------------------
 
@@ -179,20 +178,9 @@ class Network:
         for view, array in arrays:  # only when all fit, so that nothing is half-written
             view[...] = array
 
-    @property
-    def bias(self) -> tuple[bool, ...]:
-        """For l = 1..L, whether layer l has a bias."""
-        return self.layout.bias
-
-    @property
-    def folded(self) -> bool:
-        """Whether biases are shown as the first row of the weights (see `fold_biases`)."""
-        return self.layout.folded
-
     def layers(self, theta: Any = None) -> list[Layer]:
         """The layers for the equations, over theta or over any other flat vector in its place."""
-        pairs = self.layout.matrices(self._theta if theta is None else theta)
-        return [Layer(W, b, f) for (W, b), f in zip(pairs, self.activations, strict=True)]
+        return self._spec.layers(self._theta if theta is None else theta)
 
     # -- use ----------------------------------------------------------------------------------
 
@@ -202,18 +190,15 @@ class Network:
         Raises DataError for a wrong shape, text, NaN or infinity (with row and column).
         """
         if engine == "auto" and type(X) is np.ndarray and X.ndim == 2:
-            a_L = predict_plain(self, X)
+            a_L = predict_plain(self._spec, self._theta, X)
             if a_L is not None:
                 return a_L
-        from deltarule.engines import get_engine  # engines stand above the network
-
-        return get_engine(engine, self).predict(self, check_inputs(X, self.sizes[0], self.dtype))
+        chosen = get_engine(engine, self._spec)
+        return chosen.predict(self._spec, self._theta, check_inputs(X, self.sizes[0], self.dtype))
 
     def save(self, path: str | Path) -> None:
-        """Write the network to one safetensors file, atomically (see `saving`)."""
-        from deltarule.network.saving import save  # saving stands above the network
-
-        save(self, path)
+        """Write the network to one safetensors file, atomically (see `saving.save`)."""
+        write_model(self._spec, self._theta, path)
 
     def to_torch(self, *, logits: bool = False) -> Any:
         """The network as a `torch.nn.Sequential` on the CPU, with a copy of its parameters.
@@ -236,32 +221,30 @@ class Network:
 
     def copy(self) -> Network:
         """An independent network with the same parameters."""
-        return Network.from_spec(self, self._theta)
+        return Network.from_spec(self._spec, self._theta)
 
     @classmethod
-    def from_spec(cls, like: Network, theta: Any) -> Network:
-        """A network described as `like` with the given parameters."""
+    def from_spec(cls, spec: Spec, theta: Any) -> Network:
+        """The network of that description, with a copy of the given parameters."""
         net = cls.__new__(cls)
-        net.__dict__.update(like.__dict__)
-        net._theta = np.array(theta, dtype=like.dtype)
+        net._spec = spec
+        net._theta = np.array(theta, dtype=spec.dtype)
         return net
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_spec" not in state:  # pickled by 0.1.0, which kept each part by itself
+            layout = state["layout"]
+            parts = (state["sizes"], state["activations"], state["loss"], layout.bias)
+            state = {
+                "_spec": Spec(*parts, state["dtype"], layout.folded),
+                "_theta": state["_theta"],
+            }
+        self.__dict__.update(state)
 
     # -- for people ---------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        shape = "-".join(map(str, self.sizes))
-        names = [f.name for f in self.activations]
-        hidden = names[0] if len(set(names)) == 1 else ", ".join(names)
-        if len(names) > 6 and len(set(names[:-1])) == 1:
-            hidden = f"{len(names) - 1} x {names[0]}, {names[-1]}"
-        if len(self.sizes) > 12:
-            shape = f"{self.sizes[0]}-...({len(self.sizes) - 2} hidden layers)...-{self.sizes[-1]}"
-        bias = "" if all(self.bias) else ", no bias" if not any(self.bias) else ", some biases"
-        folded = ", biases folded" if self.folded else ""
-        return (
-            f"Network({shape}, {hidden}, {self.loss.name}{bias}{folded}, "
-            f"{self._theta.size:,} parameters, {self.dtype})"
-        )
+        return f"Network({self._spec.describe()})"
 
     def _layers(self) -> list[tuple[str, ...]]:
         """Of each layer: units, activation, parameters, size of the weights."""
@@ -334,6 +317,4 @@ def unfold_biases(net: Network) -> Network:
 
 
 def _with_folding(net: Network, folded: bool) -> Network:
-    result = net.copy()
-    result.layout = Layout(net.sizes, net.bias, folded)
-    return result
+    return Network.from_spec(replace(net.spec, folded=folded), net.theta)

@@ -6,9 +6,11 @@ training rows, `encode`; `to_dict` of both goes into the model file.
 
 from deltarule.tabular.columns import NumberColumn, TextColumn
 from deltarule.tabular.encoder import Encoded, TableEncoder
+from deltarule.tabular.model import TableModel
 from deltarule.tabular.read import DATASETS, read_table
 from deltarule.tabular.split import Split, split_rows
 from deltarule.tabular.target import TargetColumn
+from deltarule.tabular.training import TableTraining, train_table
 
 __all__ = [
     "DATASETS",
@@ -16,8 +18,11 @@ __all__ = [
     "NumberColumn",
     "Split",
     "TableEncoder",
+    "TableModel",
+    "TableTraining",
     "TargetColumn",
     "TextColumn",
     "read_table",
     "split_rows",
+    "train_table",
 ]

@@ -20,7 +20,9 @@ from deltarule.errors import ModelFileError, SpecError
 from deltarule.network.data import check_targets
 from deltarule.network.network import Network
 from deltarule.network.saving import read, save
-from deltarule.tabular import TableEncoder, TargetColumn, read_table
+from deltarule.tabular.encoder import TableEncoder
+from deltarule.tabular.read import read_table
+from deltarule.tabular.target import TargetColumn
 from deltarule.training.metrics import metrics
 
 _SECTION = "table"
@@ -96,10 +98,17 @@ class TableModel:
         dict
             "accuracy" and "loss" for classes; "r2", "rmse" (in the target's unit) for quantities.
         """
+        return self._score(*self.encoded(data))
+
+    def encoded(self, data: Any) -> tuple[Array, Array]:
+        """Rows with known target as the network takes them: X (n, n_0) and Y (n, n_L).
+
+        Raises DataError as `predict`, and for a target that is missing or not of its kind.
+        """
         frame = self.read(data)
         Y = self._targets(frame)
         X, self.notes = self.encoder.encode(frame.drop(self.target.name), dtype=self.network.dtype)
-        return self._score(X, Y)
+        return X, Y
 
     def _targets(self, frame: pl.DataFrame) -> Array:
         Y = self.target.transform(frame, dtype=self.network.dtype)
@@ -108,7 +117,7 @@ class TableModel:
 
     def _score(self, X: Array, Y: Array) -> dict[str, float]:
         net = self.network
-        z = get_engine("auto", net).scores(net, X)
+        z = get_engine("auto", net.spec).scores(net.spec, net.theta, X)
         output = net.activations[-1].f(z)
         found = metrics(net.loss, output, Y, None)
         if self.target.task == "regress":

@@ -14,8 +14,11 @@ from deltarule.document import Document, Lines, Notes, Shown, Table, Title
 from deltarule.document.blocks import Block
 from deltarule.errors import DataError, SpecError
 from deltarule.network.network import Network
-from deltarule.tabular import Split, TableEncoder, TargetColumn, read_table, split_rows
+from deltarule.tabular.encoder import TableEncoder
 from deltarule.tabular.model import TableModel
+from deltarule.tabular.read import read_table
+from deltarule.tabular.split import Split, split_rows
+from deltarule.tabular.target import TargetColumn
 from deltarule.tabular.wording import PARTS, goal_line, label, score_table
 from deltarule.training.history import History
 from deltarule.training.plan import train

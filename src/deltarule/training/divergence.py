@@ -19,8 +19,7 @@ def divergence(
     The layer named is the first whose net input is not finite for some training row; if all are
     finite, it is the output layer, where the loss itself overflows.
     """
-    net = run.net
-    layers = net.layers()
+    layers = run.spec.layers(run.theta)
     layer = len(layers)
     with np.errstate(all="ignore"):
         for start in range(0, len(run.Y), 4096):

@@ -28,21 +28,21 @@ def minimize_lbfgs(loop: Loop) -> None:
     """Run the loop's epochs as iterations of L-BFGS; the loop keeps history and parameters."""
     from scipy.optimize import minimize  # slow to import and only needed here
 
-    run, net = loop.run, loop.run.net
+    run, spec = loop.run, loop.run.spec
     rule = run.optimizer
     assert isinstance(rule, LBFGS)
-    weights_only = net.layout.weight_mask()
+    weights_only = spec.layout.weight_mask()
     weight_sum = len(run.Y) if run.sample_weight is None else run.sample_weight.sum(dtype=float)
     l1, l2 = run.penalties(float(weight_sum))
-    accepted = net.theta.astype(np.float64)
+    accepted = run.theta.astype(np.float64)
     latest: dict[str, Any] = {}
     start = time.perf_counter()
 
     def evaluate(theta: Array) -> tuple[float, Array]:
         if run.stop[0]:
             raise _Stopped
-        net.theta = theta
-        C, grad = loop.engine.gradients(net, run.X, run.Y, run.sample_weight)
+        run.theta[...] = theta
+        C, grad = loop.engine.gradients(spec, run.theta, run.X, run.Y, run.sample_weight)
         if not np.isfinite(C):
             loop.raise_divergence(len(loop.history) + 1, 1, 1.0)
         penalty, slope = penalties(theta * weights_only, l1, l2)
@@ -57,10 +57,10 @@ def minimize_lbfgs(loop: Loop) -> None:
         accepted = intermediate_result.x.copy()
         if not np.array_equal(latest["theta"], accepted):
             evaluate(accepted)
-        net.theta = accepted
+        run.theta[...] = accepted
         if run.objective is not None:
             run.objective[0] = latest["total"]
-        if loop.end_epoch(latest["C"], layer_norms(net, latest["grad"]), 1.0, start):
+        if loop.end_epoch(latest["C"], layer_norms(spec, latest["grad"]), 1.0, start):
             raise StopIteration
         start = time.perf_counter()
 
@@ -81,7 +81,7 @@ def minimize_lbfgs(loop: Loop) -> None:
             loop.progress.stop(_reason(result, rule))
     except _Stopped:
         pass  # the last accepted iterate is kept
-    net.theta = accepted
+    run.theta[...] = accepted
 
 
 def _reason(result: Any, rule: LBFGS) -> str:

@@ -16,6 +16,7 @@ from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
 from deltarule.equations.schedules import Schedule, Span
 from deltarule.errors import SpecError
+from deltarule.network.network import Network
 from deltarule.training.callbacks import Callback, Progress, wants_batches
 from deltarule.training.checkpoint import CheckpointFile
 from deltarule.training.divergence import divergence
@@ -33,12 +34,15 @@ class Loop:
 
     Attributes
     ----------
+    net : Network
+        Whose theta the run changes.
     descend : callable
         Loop -> None: takes it through its epochs, each ended by `end_epoch`.
     order : callable
         epoch (from 0) -> the order of the rows in it, (n,) int64.
     """
 
+    net: Network
     run: Run
     engine: Engine
     epochs: int
@@ -60,7 +64,7 @@ class Loop:
         run = self.run
         each = 1.0 if run.sample_weight is None else float(run.sample_weight.mean())
         self.progress = Progress(
-            run.net,
+            self.net,
             self.history,
             self.epochs,
             self.batches,
@@ -69,7 +73,7 @@ class Loop:
             sample_weight=run.sample_weight,
             l2=run.penalties(run.batch_size * each)[1],
         )
-        self.last_good = Snapshot(self.run.net.theta)
+        self.last_good = Snapshot(self.run.theta)
 
     def run_all(self) -> History:
         """Train until the epochs are done or something asks to stop; see `train`."""
@@ -127,7 +131,7 @@ class Loop:
 
     def end_epoch(self, loss: float, norms: Array, rate: float, start: float) -> bool:
         """Record a finished epoch; True if training is to stop."""
-        history, net = self.history, self.run.net
+        history, net = self.history, self.net
         if len(history) + 1 < self.epochs:  # after the last epoch nothing can go wrong any more
             self.last_good.update(net.theta)
         history.loss.append(float(loss))
@@ -149,8 +153,8 @@ class Loop:
         return done or bool(self.run.stop[0])
 
     def _validate(self, held: HeldOut) -> None:
-        net, history = self.run.net, self.history
-        z = self.engine.scores(net, held.X)
+        net, history = self.net, self.history
+        z = self.engine.scores(net.spec, net.theta, held.X)
         share = shares(len(held.Y), held.weight, "mean", np.float64)
         with np.errstate(all="ignore"):
             J = net.loss.value(net.activations[-1], z, held.Y)
@@ -171,7 +175,7 @@ class Loop:
 
     def _restore_best(self) -> None:
         if self.best is not None and self.best.rule.restore_best and self.best.theta is not None:
-            self.run.net.theta = self.best.theta
+            self.run.theta[...] = self.best.theta
             self.history.best_epoch = self.best.epoch
 
     def raise_divergence(self, epoch: int, batch: int, rate: float) -> NoReturn:
@@ -181,7 +185,7 @@ class Loop:
             done = self.best.epoch
         kept = f"the end of epoch {done}" if done else "the start"
         error = divergence(self.run, self.history, epoch, batch, rate, kept)
-        self.run.net.theta = self.last_good.values
+        self.run.theta[...] = self.last_good.values
         self._restore_best()
         raise error
 
@@ -190,7 +194,7 @@ class Loop:
     def _save(self, *, now: bool) -> None:
         if self.checkpoint is None:
             return
-        arrays = {"theta": self.run.net.theta}
+        arrays = {"theta": self.run.theta}
         arrays |= {f"state.{k}": v for k, v in self.run.state.items() if isinstance(v, np.ndarray)}
         facts: dict[str, Any] = {
             "history": self.history.to_dict(),
@@ -217,8 +221,8 @@ class Loop:
             )
         self.progress.reason = facts["reason"]
         self.schedule_state = facts["schedule"]
-        run.net.theta = arrays["theta"]
-        self.last_good.update(run.net.theta)
+        run.theta[...] = arrays["theta"]
+        self.last_good.update(run.theta)
         for name in run.state:
             run.state[name] = facts["t"] if name == "t" else arrays[f"state.{name}"].copy()
         if self.best is not None and "best" in arrays:
@@ -233,7 +237,7 @@ def descend_by_steps(loop: Loop) -> None:
         loop.progress.epoch, loop.progress.batch = epoch + 1, 0
         rates = loop.rates(epoch)
         steps = loop.steps(epoch, rates)
-        if not all_finite(loop.run.net.theta):
+        if not all_finite(loop.run.theta):
             # no loss told: it was the update of the last batch
             steps.bad_batch = steps.done - 1 if steps.bad_batch is None else steps.bad_batch
         if steps.bad_batch is not None:

@@ -128,7 +128,8 @@ def train(
         if weight is not None and not weight.any():
             raise DataError("sample_weight is 0 for every row left for training")
     run = Run(
-        net=net,
+        spec=net.spec,
+        theta=net.theta,
         X=X,
         Y=Y,
         sample_weight=weight,
@@ -143,22 +144,16 @@ def train(
     )
     require_plain_lbfgs(run, plan, checkpoint)
 
-    in_order = np.arange(0 if shuffle else len(Y), dtype=np.int64)
-
-    def order(epoch: int) -> NDArray[np.int64]:
-        if not shuffle:
-            return in_order
-        return np.random.default_rng(stream(seed, 1, epoch)).permutation(len(Y))
-
     loop = Loop(
+        net=net,
         run=run,
-        engine=get_engine(engine, net),
+        engine=get_engine(engine, net.spec),
         epochs=int(epochs),
         schedule=plan,
         held=held,
         best=BestSoFar(stopping) if stopping else None,
         callbacks=as_callbacks(callbacks),
-        order=order,
+        order=_orders(len(Y), seed, shuffle),
         show=progress,
         descend=descent_of(rule),
     )
@@ -168,6 +163,14 @@ def train(
             raise SpecError("a checkpoint needs a fixed rng, such as rng=0, to go on as it began")
         loop.checkpoint = CheckpointFile(where, _identity(loop, stopping, shuffle, seed))
     return loop.run_all()
+
+
+def _orders(n: int, seed: int, shuffle: bool) -> Callable[[int], NDArray[np.int64]]:
+    """epoch (from 0) -> the order of the rows in it."""
+    if not shuffle:
+        in_order = np.arange(n, dtype=np.int64)
+        return lambda epoch: in_order
+    return lambda epoch: np.random.default_rng(stream(seed, 1, epoch)).permutation(n)
 
 
 def _batch_size(given: int | str, n: int, rule: Optimizer) -> int:
@@ -223,7 +226,7 @@ def _identity(
     loop: Loop, stopping: EarlyStopping | None, shuffle: bool, seed: int
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to be of this run."""
-    run, net = loop.run, loop.run.net
+    run, net = loop.run, loop.net
     held = loop.held
     identity: dict[str, Any] = {
         "network": [net.sizes, [f.name for f in net.activations], net.loss.name, str(net.dtype)],

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.errors import SpecError
+from deltarule.options import no_rng
 
 
 def entropy(rng: Any) -> int:
@@ -19,7 +19,7 @@ def entropy(rng: Any) -> int:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
     if isinstance(rng, int | np.integer) and rng >= 0:
         return int(rng)
-    raise SpecError(f"rng must be None, an int >= 0, a SeedSequence or a Generator, got {rng!r}")
+    raise no_rng(rng)
 
 
 def stream(seed: int, *key: int) -> np.random.SeedSequence:

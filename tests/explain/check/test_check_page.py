@@ -1,10 +1,10 @@
-"""The catalogue that docs/check.md shows is the one that the program has."""
+"""The catalogue that docs/explain/check.md shows is the one that the program has."""
 
 from pathlib import Path
 
 from deltarule.explain.check.mistakes.catalogue import CATALOGUE
 
-PAGE = Path(__file__).parents[3] / "docs" / "check.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explain" / "check.md"
 
 
 def test_every_mistake_stands_in_the_table_and_no_other() -> None:

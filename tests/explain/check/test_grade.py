@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import re
-import time
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -58,7 +59,7 @@ def test_a_wrong_file_gets_its_mistake(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "verdict", "says"),
     [
-        ("def backprop(a, b, c, d):\n    while True: pass", "limit", "stopped after 6 s"),
+        ("def backprop(a, b, c, d):\n    while True: pass", "limit", "stopped after 3 s"),
         ("def backprop(a, b, c, d):\n    return bytearray(10**11)", "limit", "memory"),
         ("def other(a): pass", "error", "there is no function 'backprop'; the file has other"),
         ("x = 1", "error", "no function at all"),
@@ -75,7 +76,7 @@ def test_a_wrong_file_gets_its_mistake(tmp_path: Path) -> None:
 def test_whatever_happens_there_is_a_verdict(
     tmp_path: Path, text: str, verdict: str, says: str
 ) -> None:
-    found = grade(file(tmp_path, text), seconds=6)
+    found = grade(file(tmp_path, text), seconds=3 if says.startswith("stopped") else 300)
     assert found.verdict == verdict
     assert re.search(says, found.message), found.message
 
@@ -87,20 +88,31 @@ def running(pid: int) -> bool:
         return False
 
 
-def test_what_it_starts_ends_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", ["by itself", "by the limit"])
+def test_what_it_starts_ends_with_it(
+    ends: str, tmp_path: Path, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "pid"
     text = (
         "import subprocess, sys, time\n"
         "def backprop(a, b, c, d):\n"
-        "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        f"    open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
-        "    time.sleep(60)\n"
+        "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"    open({str(told)!r}, 'w').write(f'{{child.pid}}.')\n"
+        f"    time.sleep({0 if ends == 'by itself' else 600})\n"
     )
-    grade(file(tmp_path, text), seconds=5)
-    pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 20
-    while running(pid) and time.monotonic() < deadline:  # a killed process takes a moment to end
-        time.sleep(0.05)
-    assert not running(pid)
+
+    def reach_the_limit(self: Any, task: bytes, timeout: float) -> None:
+        self.stdin.write(task)
+        self.stdin.close()
+        until(lambda: told.exists() and told.read_text().endswith("."))
+        raise subprocess.TimeoutExpired(self.args, timeout)
+
+    if ends == "by the limit":
+        monkeypatch.setattr(subprocess.Popen, "communicate", reach_the_limit)
+    found = grade(file(tmp_path, text), seconds=300)
+    assert found.verdict == ("error" if ends == "by itself" else "limit")
+    pid = int(told.read_text().removesuffix("."))
+    until(lambda: not running(pid))  # a killed process takes a moment to end
 
 
 def test_settings_reach_the_check(tmp_path: Path) -> None:

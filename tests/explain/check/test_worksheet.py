@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.case import published
 from deltarule.explain.check.report import as_claimed
 from deltarule.explain.check.worksheet import check_worksheet, last_digit, worksheet_schema
+from deltarule.explain.network_file import published
 
 SHEET: dict[str, Any] = {
     "name": "one neuron",

@@ -12,9 +12,9 @@ import pytest
 
 import deltarule as dr
 from deltarule.equations.losses import loss_names
-from deltarule.explain.case import read_network
 from deltarule.explain.derive.report import DERIVED
 from deltarule.explain.derive.task import FUSED
+from deltarule.explain.network_file import read_network
 
 HEAD = "-Σᵢ (tᵢ - y₅ᵢ) "
 F5 = HEAD + "f₅′(x₅ᵢ) "

@@ -44,7 +44,7 @@ def test_training_alone_does_not_load_it() -> None:
         "print(*[m for m in sys.modules if 'explain' in m])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
     )
     assert done.stdout.strip() == ""
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import deltarule as dr
-from deltarule.explain.case import read_network
 from deltarule.explain.diagnose.jacobian import layer_jacobian
 from deltarule.explain.diagnose.measure import norm, slope_limit
 from deltarule.explain.diagnose.report import Diagnosis, diagnose
+from deltarule.explain.network_file import read_network
 from support.oracles import admissible_pairs, example, hidden_names, targets
 
 TINY = float(np.finfo(np.float32).smallest_normal)

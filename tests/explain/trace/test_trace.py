@@ -1,4 +1,4 @@
-"""The numbers of a trace: against the published examples, dr.backward and finite differences."""
+"""The numbers of a trace (SPEC X5): the published examples, dr.backward, finite differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import deltarule as dr
-from deltarule.explain.case import read_network
+from deltarule.explain.network_file import read_network
 from deltarule.explain.trace.data import trace_schema
 from deltarule.explain.trace.report import Trace, trace
 from support.oracles import (
@@ -251,7 +251,7 @@ def test_a_file_gives_what_the_arguments_do_not() -> None:
         (([1, 0], [1]), {"steps": 0}, dr.SpecError, "steps must be a whole number >= 1"),
         (([1, 0], [1]), {"reduction": "max"}, dr.SpecError, "reduction must be 'mean' or 'sum'"),
         (([1, 0], [1]), {"edges": [[[True]]]}, dr.SpecError, r"edges of layer 1 need shape"),
-        (([1, 0], [1]), {"edges": []}, dr.SpecError, r"edges: one array per layer \(1\)"),
+        (([1, 0], [1]), {"edges": []}, dr.SpecError, r"edges: one bool array per layer \(1\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -263,7 +263,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_not_a_network() -> None:
-    with pytest.raises(dr.SpecError, match="a Network or a network file is needed, got 3"):
+    with pytest.raises(dr.SpecError, match=r"a Network, a TableModel, .* is needed, got 3"):
         trace(3, [1], [1])  # type: ignore[arg-type]
 
 

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from deltarule import options
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
+from deltarule.explain.case import Source, case_or_none
 from deltarule.explain.check.conventions import LAYOUTS, Layout, Returned, kinds_of_arrays, taken
 from deltarule.explain.check.judge import Judgement, Place, judge
 from deltarule.explain.check.report import Report
@@ -33,12 +35,12 @@ _EQUAL_WIDTH = 4
 
 def check_implementation(
     function: Callable[..., Any],
-    sizes: Sequence[int] = (4, 5, 3, 2),
-    activation: Any = "tanh",
-    loss: Any = "squared_error",
+    sizes: Sequence[int] | Source = (4, 5, 3, 2),
+    activation: Any = None,
+    loss: Any = None,
     *,
     output_activation: Any = None,
-    bias: bool = True,
+    bias: Any = None,
     step: bool | None = None,
     reduction: str | None = None,
     learning_rate: float = 0.3,
@@ -57,8 +59,10 @@ def check_implementation(
         samples in rows or columns, weights (n_{l-1}, n_l) or transposed: what it takes is found
         out and reported, and never an error.
     sizes, activation, loss, output_activation, bias : as for Network
-        What the function is meant to compute; "tanh" hidden layers, squared error and the loss's
-        own output activation by default.
+        What the function is meant to compute; "tanh" hidden layers, squared error, the loss's own
+        output activation and biases by default. In place of all of these sizes may be a Network,
+        TableModel, fitted estimator, path (.safetensors, .json, .toml, .yaml), dict or published
+        name: its sizes, functions and biases are taken, its numbers are not.
     step : bool, optional
         Whether it takes a step; by default it does if it takes five arguments.
     reduction : "mean", "sum" or None
@@ -82,14 +86,42 @@ def check_implementation(
     """
     if step is None:
         step = _takes(function) >= 5
+    told = {
+        "activation": activation,
+        "loss": loss,
+        "output_activation": output_activation,
+        "bias": bias,
+    }
     make = Probes(
-        sizes, activation, loss, output_activation, bias, learning_rate, l2, rng, reduction
+        **_network(sizes, {name: value for name, value in told.items() if value is not None}),
+        learning_rate=learning_rate,
+        l2=l2,
+        rng=rng,
+        reduction=reduction,
     )
     try:
         return _check(function, make, step, most_mistakes)
     except _NotCallable as error:
         hint = _with_equal_widths(function, make, step, most_mistakes)
         raise SpecError(f"{error}{hint}") from None
+
+
+def _network(sizes: Sequence[int] | Source, told: dict[str, Any]) -> dict[str, Any]:
+    """What describes the network in `Probes`: as it is told, or that of a network."""
+    case = case_or_none(sizes)
+    if case is None:
+        return {"sizes": sizes} | told
+    if told:
+        raise SpecError(f"a network says itself what it computes; leave {', '.join(told)} away")
+    if case.edges is not None:
+        raise SpecError("an implementation is checked with all edges; this network lacks some")
+    net = case.net
+    return {
+        "sizes": net.sizes,
+        "activation": list(net.activations),
+        "loss": net.loss,
+        "bias": list(net.bias),
+    }
 
 
 def check_settings(**settings: Any) -> None:
@@ -148,7 +180,7 @@ class Probes:
     activation: Any = "tanh"
     loss: Any = "squared_error"
     output_activation: Any = None
-    bias: bool = True
+    bias: Any = True
     learning_rate: float = 0.3
     l2: float = 0.0
     rng: Any = 0
@@ -157,7 +189,7 @@ class Probes:
     def __post_init__(self) -> None:
         if self.reduction not in (None, "mean", "sum"):
             raise SpecError(f"reduction must be 'mean', 'sum' or None, got {self.reduction!r}")
-        self.generator = np.random.default_rng(self.rng)
+        self.generator = options.generator(self.rng)
 
     def problem(self) -> Problem:
         """A network, samples and targets without zeros, ties or symmetries."""

@@ -1,7 +1,7 @@
 """Someone's worked numbers: which is the first wrong one, and which mistake explains it (SPEC X3).
 
-A worksheet is a network file (`network_file.py`) with `claims`. Numbers stand as they are printed:
-"0.50" says more than 0.5. Nothing in a worksheet is ever executed.
+A worksheet is a network file (`explain/network_file.py`) with `claims`. Numbers stand as they are
+printed: "0.50" says more than 0.5. Nothing in a worksheet is ever executed.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from deltarule.equations.params import Array
-from deltarule.errors import SpecError
-from deltarule.explain.case import NetworkFile, as_number, plain_minus, read_network
+from deltarule.explain.case import case_of
 from deltarule.explain.check.judge import Place, judge
 from deltarule.explain.check.report import Report
 from deltarule.explain.check.reported import reported
 from deltarule.explain.check.search import explain
 from deltarule.explain.check.step import Claims, Problem, Told
+from deltarule.explain.formats import Placed, as_number, plain_minus
+from deltarule.explain.network_file import NetworkFile, read_network
 
 _LAYERED = ("z", "a", "delta", "error", "weight_gradients", "bias_gradients")
 _AFTER = ("new_weights", "new_biases")
 _WHOLE = ("loss", "input_gradients", "output_after", "loss_after")
 KNOWN = (*_LAYERED, *_AFTER, *_WHOLE)
-_EXTRA = ("l2", "momentum", "velocity", "dropout_masks", "reduction")
+_EXTRA = ("momentum", "velocity", "dropout_masks")
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,16 @@ class Worksheet:
     printed: dict[Place, tuple[str, tuple[int, ...]]]
 
 
-def check_worksheet(source: str | Path | Mapping[str, Any], *, most_mistakes: int = 2) -> Report:
+def check_worksheet(
+    source: NetworkFile | str | Path | Mapping[str, Any], *, most_mistakes: int = 2
+) -> Report:
     """Check every number of a worksheet; find the first wrong one, and what explains it.
 
     Parameters
     ----------
-    source : path or dict
-        JSON, TOML or YAML, or what such a file holds.
+    source : path, dict or published name
+        A network file (.json, .toml, .yaml) with claims, what such a file holds, or "yehoshua",
+        "mazur", "gashler".
     most_mistakes : int, default 2
         How many mistakes an explanation may combine.
 
@@ -82,37 +86,38 @@ def worksheet_schema() -> dict[str, Any]:
     return schema
 
 
-def read_worksheet(source: str | Path | Mapping[str, Any]) -> Worksheet:
+def read_worksheet(source: NetworkFile | str | Path | Mapping[str, Any]) -> Worksheet:
     """The worksheet in a file or dict; see `check_worksheet`."""
+    if isinstance(source, NetworkFile):
+        return _Reader(source, source.name).read()
     file = read_network(source, _EXTRA)
-    return _Reader(file, "" if isinstance(source, Mapping) else f"{source}: ").read()
+    return _Reader(file, "" if isinstance(source, Mapping) else str(source)).read()
 
 
-class _Reader:
+class _Reader(Placed):
     """Claims into arrays; every check knows the place in the file that it is at."""
 
-    def __init__(self, file: NetworkFile, prefix: str) -> None:
-        self.file, self.raw, self.prefix = file, file.raw, prefix
+    def __init__(self, file: NetworkFile, name: str) -> None:
+        super().__init__(name, file.raw)
+        self.file = file
         self.printed: dict[Place, tuple[str, tuple[int, ...]]] = {}
         self.claims: dict[str, dict[int, Told]] = {}
-
-    def wrong(self, place: str, need: str) -> NoReturn:
-        raise SpecError(f"{self.prefix}{place}: {need}")
 
     def read(self) -> Worksheet:
         file = self.file
         if file.X is None or file.Y is None:
             self.wrong("inputs" if file.X is None else "targets", "missing: a worksheet needs them")
+        case = case_of(file)
         problem = Problem(
-            file.net,
-            file.X,
-            file.Y,
-            1.0 if file.learning_rate is None else file.learning_rate,
-            file.edges,
-            file.trainable_biases,
-            self.choice("reduction", "mean", ("mean", "sum")),
-            self.positive("l2"),
-            self.positive("momentum"),
+            case.net,
+            case.X,
+            case.Y,
+            1.0 if case.learning_rate is None else case.learning_rate,
+            case.edges,
+            case.trainable_biases,
+            case.reduction,
+            case.l2,
+            self.not_negative("momentum") or 0.0,
             self.velocity(),
             self.masks(),
         )
@@ -133,18 +138,6 @@ class _Reader:
             self.wrong("claims", "nothing is claimed: every entry is null")
         name = str(self.raw.get("name") or self.prefix.removesuffix(": ") or "worksheet")
         return Worksheet(name, problem, self.claims, self.printed)
-
-    def choice(self, key: str, default: str, known: tuple[str, ...]) -> str:
-        value = self.raw.get(key, default)
-        if value not in known:
-            self.wrong(key, f"{' or '.join(known)} is needed, got {value!r}")
-        return str(value)
-
-    def positive(self, key: str) -> float:
-        value = as_number(self.raw.get(key, 0))
-        if value is None or value < 0:
-            self.wrong(key, f"a number >= 0 is needed, got {self.raw[key]!r}")
-        return value
 
     def velocity(self) -> tuple[list[Array], list[Array | None]] | None:
         """What the parameters moved by in the step before."""

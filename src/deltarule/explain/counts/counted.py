@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule import options
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 from deltarule.explain.counts.formulas import Counts, Products
@@ -187,7 +188,7 @@ def count(expected: Counts, rng: Any) -> Counted:
             f"counting one by one would be {many:.3g} products, more than {_MOST:,}: "
             "verify a smaller network"
         )
-    rng = np.random.default_rng(rng)
+    rng = options.generator(rng)
     names = ["sigmoid"] * expected.layers
     net = Network(expected.sizes, names, "squared_error", bias=False, rng=rng)
     x, t = rng.normal(size=expected.sizes[0]), rng.normal(size=expected.sizes[-1])

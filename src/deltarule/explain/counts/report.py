@@ -24,6 +24,7 @@ from deltarule.document.figures import new_figure, save_figure
 from deltarule.document.formulas import Given
 from deltarule.equations.spec import checked_sizes
 from deltarule.errors import SpecError
+from deltarule.explain.case import Source, case_or_none
 from deltarule.explain.counts.counted import Counted, count
 from deltarule.explain.counts.formulas import WAYS, Counts, Products
 
@@ -131,7 +132,7 @@ class ProductCounts(Counts, Shown):
         return figure
 
 
-def count_products(layers: int | Sequence[int], width: int | None = None) -> ProductCounts:
+def count_products(layers: int | Sequence[int] | Source, width: int | None = None) -> ProductCounts:
     """How many products the gradient needs, with error terms kept and without (SPEC A7, D7).
 
     Counted are the products of numbers in the formulas, for one sample and a network without
@@ -140,8 +141,10 @@ def count_products(layers: int | Sequence[int], width: int | None = None) -> Pro
 
     Parameters
     ----------
-    layers : int, or sequence of int
-        L, with `width`; or the sizes n_0, n_1, ..., n_L of a network.
+    layers : int, or sequence of int; or a network
+        L, with `width`; or the sizes n_0, n_1, ..., n_L of a network; or a Network, TableModel,
+        fitted estimator, path (.safetensors, .json, .toml, .yaml), dict or published name, whose
+        sizes are taken, with all edges between them.
     width : int, optional
         n, the units of every layer, inputs and outputs included.
 
@@ -151,18 +154,20 @@ def count_products(layers: int | Sequence[int], width: int | None = None) -> Pro
         For sizes that are no network, a width beside sizes or no width beside L, more than
         1000 layers, and where a number would have more than 4000 digits.
     """
-    if isinstance(layers, int | np.integer):
+    case = case_or_none(layers)
+    given: Any = layers if case is None else case.net.sizes
+    if isinstance(given, int | np.integer):
         if width is None:
             raise SpecError(
-                f"count_products({layers}) needs a width too: count_products({layers}, 10), "
+                f"count_products({given}) needs a width too: count_products({given}, 10), "
                 "or the sizes of all layers: count_products([3, 4, 2])"
             )
-        options.count(None, layers=layers, width=width)
-        sizes = (int(width),) * (min(int(layers), _MOST_LAYERS + 1) + 1)
+        options.count(None, layers=given, width=width)
+        sizes = (int(width),) * (min(int(given), _MOST_LAYERS + 1) + 1)
     elif width is not None:
         raise SpecError("with the sizes of all layers there is no width to give")
     else:
-        sizes = tuple(checked_sizes(layers))
+        sizes = tuple(checked_sizes(given))
     if len(sizes) - 1 > _MOST_LAYERS:
         raise SpecError(f"products are counted for {_MOST_LAYERS:,} layers at most")
     digits = sum(math.log10(size) for size in sizes) + 2 * math.log10(len(sizes)) + 2

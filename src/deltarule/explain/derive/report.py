@@ -10,17 +10,16 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from deltarule import options
 from deltarule.errors import DataError, SpecError, unknown_name
+from deltarule.explain.case import Case, Source, case_of
 from deltarule.explain.derive import layout as pages
 from deltarule.explain.derive.evaluate import Definition, Point, evaluate
 from deltarule.explain.derive.matrix import matrix_steps
 from deltarule.explain.derive.scalar import scalar_steps
 from deltarule.explain.derive.steps import Derived, Step
 from deltarule.explain.derive.task import Task, make_task
-from deltarule.explain.derive.verify import Numbers, Verification, set_absent, verify, wanted
+from deltarule.explain.derive.verify import Numbers, Verification, verify, wanted
 from deltarule.formula import expression as ex
 from deltarule.formula.expression import (
     Derivative,
@@ -32,7 +31,6 @@ from deltarule.formula.expression import (
     written_out,
 )
 from deltarule.formula.notation import Notation, get_notation
-from deltarule.network.data import check_inputs, check_targets
 from deltarule.network.network import Network
 
 #: In which a derivation can be written.
@@ -148,7 +146,7 @@ def derive(
     input: Any = None,
     activation: Any = None,
     notation: str = "index",
-    net: Network | None = None,
+    net: Source | None = None,
     loss: Any = None,
     biases: bool | None = None,
     cached: bool = False,
@@ -173,9 +171,12 @@ def derive(
     notation : {"index", "delta", "row", "column"}, default "index"
         Document D's, C's, B's or A's. The first two derive in single units, the others in whole
         layers. `Derivation.beside` shows two of them.
-    net : Network, optional
-        One that exists, in place of `layers`: its loss, biases and output activation hold, its
-        sums are written out at the end if they are small.
+    net : Network, TableModel, fitted estimator, path, dict or published name, optional
+        A network that exists, in place of `layers`: its loss, biases and output activation hold,
+        its sums are written out at the end if they are small. Or the path of a model file
+        (.safetensors) or network file (.json, .toml, .yaml), what such a file holds, or
+        "yehoshua", "mazur", "gashler". What a file says holds where the arguments below do not;
+        of its samples the first is taken.
     loss : str or Loss, default "squared_error"
         With `layers`. A loss whose canonical output activation is not the identity is taken with
         it, fused (SPEC C10); else the output activation is left open.
@@ -184,7 +185,8 @@ def derive(
     cached : bool, default False
         Go on and name the terms that other gradients need too (SPEC D4, B5).
     x : (n_0,), y : (n_L,), optional
-        One sample for `net`: its numbers are put in.
+        One sample for `net`: its numbers are put in. In their place x may be a table of one row
+        (see `trace`).
     edges : list of L bool arrays (n_{l-1}, n_l), optional
         Which edges `net` has. The weights of the others are 0, and where sums are written out,
         their terms are left out.
@@ -202,8 +204,12 @@ def derive(
         For an x or y that the network cannot take.
     """
     wanted = {"weight": weight, "bias": bias, "input": input, "activation": activation}
-    task = make_task(_derivable(notation), layers, net, loss, biases, cached, wanted, edges)
-    return _derived(task, _sample(task, x, y))
+    case = None if net is None else _case(net, x, y, edges)
+    known, there = (None, edges) if case is None else (case.net, case.edges)
+    task = make_task(_derivable(notation), layers, known, loss, biases, cached, wanted, there)
+    if case is None and not (x is None and y is None):
+        raise SpecError("x and y are numbers for a network that exists: give net= too")
+    return _derived(task, None if case is None else _point(case))
 
 
 def _derivable(name: str) -> Notation:
@@ -238,27 +244,27 @@ def _the_one_sought(last: Step) -> Step:
     return replace(step, equal_to=one, names=(), phase="result")
 
 
-def _sample(task: Task, x: Any, y: Any) -> Point | None:
-    net = task.net
+def _case(net: Source, x: Any, y: Any, edges: Any) -> Case:
+    """The network and at most one sample: what is given, or the first that its file has."""
+    case = case_of(net, x, y, heeds=["reduction"], edges=edges, names=("x", "y"))
     if x is None and y is None:
-        return None
-    if net is None:
-        raise SpecError("x and y are numbers for a network that exists: give net= too")
-    if x is None or y is None:
+        of_file = case.X is not None and case.Y is not None
+        return case.with_samples(case.X[:1], case.Y[:1]) if of_file else replace(case, X=None)
+    if case.X is None or case.Y is None:
         raise SpecError("give both x and y: the numbers of a gradient need a sample and its target")
-    x, y = np.asarray(x), np.asarray(y)
-    if x.ndim > 2 or (x.ndim == 2 and len(x) != 1):
-        raise DataError(f"x: one sample is derived at a time, got shape {x.shape}")
-    label = y.size == 1 and net.sizes[-1] > 1
-    X = check_inputs(np.atleast_2d(x), net.sizes[0], net.dtype)
-    Y = y.reshape(1) if label else np.atleast_2d(y)
-    Y = check_targets(net.loss, Y, 1, net.sizes[-1], net.dtype)
-    own = Network(  # in float64, its biases not folded into the weights
-        net.sizes, net.activations, net.loss, list(net.bias), check_derivatives=False
-    )
+    if len(case.Y) != 1:
+        raise DataError(f"x: one sample is derived at a time, got shape {case.X.shape}")
+    return case
+
+
+def _point(case: Case) -> Point | None:
+    """The sample, in float64, its biases not folded into the weights."""
+    if case.X is None:
+        return None
+    net = case.net
+    own = Network(net.sizes, net.activations, net.loss, list(net.bias), check_derivatives=False)
     own.theta = net.theta
-    set_absent(own, task)
-    return Point(own, np.asarray(X)[0], Y[0])
+    return Point(own, case.dense[0], case.Y[0])
 
 
 def _with_sums_written_out(task: Task, steps: list[Step], point: Point | None) -> list[Step]:

@@ -155,8 +155,6 @@ def _network(layers: Any, net: Network | None, loss: Any) -> tuple[int, Loss]:
         what = "neither" if net is None else "both"
         raise SpecError(f"give either layers=, how many there are, or net=; got {what}")
     if net is not None:
-        if not isinstance(net, Network):
-            raise SpecError(f"net must be a deltarule.Network, got {type(net).__name__}")
         if loss is not None:
             raise SpecError("net= has a loss of its own; leave loss away")
         if len(net.sizes) - 1 > MOST_LAYERS:
@@ -172,13 +170,9 @@ def _absent(net: Network | None, edges: Any) -> frozenset[Expression]:
         return frozenset()
     if net is None:
         raise SpecError("edges are those of a network that exists: give net= too")
-    there = [np.asarray(one, dtype=bool) for one in edges]
-    shapes = [W.shape for W, _ in net.layout.matrices(net.theta)]
-    if [one.shape for one in there] != shapes:
-        raise SpecError(f"edges: one bool array per layer is needed, of shapes {shapes}")
     return frozenset(
         Symbol("w", l, (int(j) + 1, int(i) + 1))
-        for l, one in enumerate(there, start=1)
+        for l, one in enumerate(edges, start=1)
         for i, j in np.argwhere(~one)
     )
 

@@ -12,7 +12,6 @@ import numpy as np
 from deltarule import options
 from deltarule.equations.losses import Loss
 from deltarule.equations.params import Array
-from deltarule.errors import SpecError
 from deltarule.explain.derive.arrays import ArrayPoint
 from deltarule.explain.derive.evaluate import EvaluationError, Point, evaluate
 from deltarule.explain.derive.steps import Step
@@ -69,10 +68,7 @@ class Verification:
 def verify(steps: Sequence[Step], rng: Any, trials: int, own: Point | None) -> Verification:
     """Every step of a derivation as a number; `own` is the sample whose numbers are put in."""
     options.count(None, trials=trials)
-    try:
-        generator = np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise SpecError(f"rng must be None, a whole number or a Generator, got {rng!r}") from None
+    generator = options.generator(rng)
     errors = [0.0] * len(steps)
     for _ in range(trials):
         net, x, y = _live_point(steps[0].task, generator)

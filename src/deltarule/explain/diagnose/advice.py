@@ -14,8 +14,9 @@ import numpy as np
 
 from deltarule.equations.params import Array
 from deltarule.errors import DivergenceError
+from deltarule.explain.case import Case
 from deltarule.explain.diagnose.findings import Finding
-from deltarule.explain.diagnose.measure import LayerDiagnosis, measure
+from deltarule.explain.diagnose.measure import measure
 from deltarule.network.network import Network
 from deltarule.training.plan import train
 
@@ -92,27 +93,18 @@ class _Change:
     unscale: Callable[[Network], Network] = Network.copy
 
 
-@dataclass(frozen=True)
-class Case:
-    """What is tried on: a network, its data and how it is trained."""
+def advise(case: Case, seed: int, findings: Sequence[Finding]) -> list[Advice]:
+    """Try what the findings suggest on dense rows; what helped comes first, the best of it first.
 
-    net: Network
-    X: Array
-    Y: Array
-    weight: Array | None
-    l2: float
-    seed: int
-
-
-def advise(
-    case: Case, layers: Sequence[LayerDiagnosis], findings: Sequence[Finding]
-) -> list[Advice]:
-    """Try what the findings suggest; those that helped come first, the best of them first."""
-    changes = list(_changes(case, layers, {finding.code for finding in findings}))
+    `seed` is the `rng` of new weights and of the training.
+    """
+    changes = list(_changes(case, seed, {finding.code for finding in findings}))
     if not changes:
         return []
-    before = _try(case, _Change("", "", "", case.net, case.X, case.Y))
-    advice = [Advice(one.code, one.sentence, one.how, before, _try(case, one)) for one in changes]
+    before = _try(case, seed, _Change("", "", "", case.net, case.X, case.Y))
+    advice = [
+        Advice(one.code, one.sentence, one.how, before, _try(case, seed, one)) for one in changes
+    ]
     return sorted(advice, key=lambda one: (not one.helped, _or_last(one.after.loss_end)))
 
 
@@ -123,10 +115,10 @@ def _or_last(loss: float) -> float:
 # -- trials ----------------------------------------------------------------------------------------
 
 
-def _try(case: Case, change: _Change) -> Trial:
+def _try(case: Case, seed: int, change: _Change) -> Trial:
     net = change.net.copy()
-    _, ratio = _measured(net, change.X, change.Y, case.weight)
-    start, _ = _measured(change.unscale(net), change.X, case.Y, case.weight)
+    _, ratio = _measured(net, change.X, change.Y, case.sample_weight)
+    start, _ = _measured(change.unscale(net), change.X, case.Y, case.sample_weight)
     try:
         train(
             net,
@@ -136,28 +128,28 @@ def _try(case: Case, change: _Change) -> Trial:
             batch_size="full",
             optimizer="adam",
             l2=case.l2,
-            sample_weight=case.weight,
+            sample_weight=case.sample_weight,
             validation=None,
-            rng=case.seed,
+            rng=seed,
         )
     except DivergenceError:
         return Trial(ratio, start, math.nan)
-    end, _ = _measured(change.unscale(net), change.X, case.Y, case.weight)
+    end, _ = _measured(change.unscale(net), change.X, case.Y, case.sample_weight)
     return Trial(ratio, start, end)
 
 
 def _measured(net: Network, X: Array, Y: Array, weight: Array | None) -> tuple[float, float | None]:
     """C, and rms(delta_1) / rms(delta_L), in the network's own precision."""
-    done = measure(net, X, Y, weight, 0.0, quick=True)
+    done = measure(Case(net, X, Y, weight), quick=True)
     return done.loss, done.layers[0].delta_to_top
 
 
 # -- changes ---------------------------------------------------------------------------------------
 
 
-def _changes(case: Case, layers: Sequence[LayerDiagnosis], codes: set[str]) -> Iterator[_Change]:
+def _changes(case: Case, seed: int, codes: set[str]) -> Iterator[_Change]:
     X, Y, net = case.X, case.Y, case.net
-    fresh = _network(case, net.activations, "auto")
+    fresh = _network(net, seed, net.activations, "auto")
     inputs = _badly_scaled(X)
     targets = (
         net.loss.targets == "real" and net.activations[-1].name == "identity" and _badly_scaled(Y)
@@ -186,7 +178,7 @@ def _changes(case: Case, layers: Sequence[LayerDiagnosis], codes: set[str]) -> I
             f"initializer={name}",
             f"weights drawn again by the initializer {name!r}",
             f'dr.Network(..., initializer="{name}")',
-            _network(case, net.activations, name),
+            _network(net, seed, net.activations, name),
             X,
             Y,
         )
@@ -201,21 +193,20 @@ def _changes(case: Case, layers: Sequence[LayerDiagnosis], codes: set[str]) -> I
                 f"activation={name}",
                 f"hidden layers with {name}, weights drawn to suit it",
                 f'dr.Network(..., activations="{name}")',
-                _network(case, kinds, "auto"),
+                _network(net, seed, kinds, "auto"),
                 X,
                 Y,
             )
 
 
-def _network(case: Case, activations: Sequence[object], initializer: str) -> Network:
-    net = case.net
+def _network(net: Network, seed: int, activations: Sequence[object], initializer: str) -> Network:
     return Network(
         net.sizes,
         activations,  # type: ignore[arg-type]  # names and records side by side
         net.loss,
         net.bias,
         net.dtype,
-        rng=case.seed,
+        rng=seed,
         initializer=initializer,
         check_derivatives=False,
     )

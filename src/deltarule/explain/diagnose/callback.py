@@ -6,6 +6,7 @@ looks at a network stands above what trains it. `deltarule.callbacks` gives it b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from deltarule import options
 from deltarule.document import Document, Shown, Table, Title, text
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
+from deltarule.explain.case import Case
 from deltarule.explain.diagnose.findings import find
 from deltarule.explain.diagnose.layout import number, percent
 from deltarule.explain.diagnose.measure import measure
-from deltarule.explain.diagnose.report import Diagnosis, diagnosis_of, draw_rows, taken
+from deltarule.explain.diagnose.report import Diagnosis, diagnosis_of, draw_rows
 from deltarule.training.callbacks import Callback, Progress
 
 
@@ -54,7 +56,7 @@ class Diagnose(Callback, Shown):
     def on_start(self, progress: Progress) -> None:
         """Draw the rows; the first record."""
         self._records = []
-        self._chosen = draw_rows(len(progress.Y), self.rows, np.random.default_rng(self.rng))
+        self._chosen = draw_rows(len(progress.Y), self.rows, options.generator(self.rng))
         self._record(progress)
 
     def on_epoch(self, progress: Progress) -> None:
@@ -72,10 +74,11 @@ class Diagnose(Callback, Shown):
             self._record(progress)
 
     def _record(self, progress: Progress, epoch: int | None = None) -> None:
-        data = taken(progress.X, progress.Y, progress.sample_weight, self._chosen)
-        if data[2] is not None and not data[2].any():
-            data = (*data[:2], None)  # weights that are all 0 say nothing about these rows
-        measured = measure(progress.net, *data, progress.l2, quick=True)
+        whole = Case(progress.net, progress.X, progress.Y, progress.sample_weight, l2=progress.l2)
+        case = whole.only(self._chosen)
+        if case.sample_weight is not None and not case.sample_weight.any():
+            case = replace(case, sample_weight=None)  # they say nothing about these rows
+        measured = measure(case, quick=True)
         self._records.append(
             diagnosis_of(
                 progress.net,

@@ -19,7 +19,7 @@ from deltarule.equations import backprop
 from deltarule.equations.activations import Activation
 from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
-from deltarule.explain.case import Edges
+from deltarule.explain.case import Case
 from deltarule.explain.diagnose.jacobian import Jacobian, layer_jacobian
 from deltarule.network.network import Network
 
@@ -180,24 +180,15 @@ class _Pass:
         return cls(layers, z, a, delta, dW, db, float(share @ J))
 
 
-def measure(
-    net: Network,
-    X: Array,
-    Y: Array,
-    weight: Array | None,
-    l2: float,
-    *,
-    edges: Edges | None = None,
-    quick: bool = False,
-    rng: np.random.Generator | None = None,
-) -> Measured:
-    """Measure checked data (dense X); `quick` takes one pass in the network's own precision."""
+def measure(case: Case, *, quick: bool = False, rng: np.random.Generator | None = None) -> Measured:
+    """Measure a case (dense X); `quick` takes one pass in the network's own precision."""
+    net, X, Y, weight = case.net, case.X, case.Y, case.sample_weight
     with np.errstate(all="ignore"), _few_threads(net, len(X)):
         double = _Pass.of(net, X, Y, weight, net.dtype if quick else np.float64)
         single = None if quick else _Pass.of(net, X, Y, weight, np.float32)
         for one in (double, single):
-            if one is not None and edges is not None:
-                for dW, edge in zip(one.dW, edges, strict=True):
+            if one is not None and case.edges is not None:
+                for dW, edge in zip(one.dW, case.edges, strict=True):
                     dW[~edge] = 0
         lost = [] if single is None else _lost(double, single)
         top = rms(double.delta[-1])
@@ -205,7 +196,7 @@ def measure(
         for l, (W, _, f) in enumerate(double.layers):
             jacobian = None if rng is None else layer_jacobian(W, f, double.z[l], rng)
             losses = None if single is None else _float32(double, single, lost[l], l)
-            layers.append(_layer(net, double, l, top, l2, losses, jacobian))
+            layers.append(_layer(net, double, l, top, case.l2, losses, jacobian))
         own = single if single is not None and net.dtype == np.float32 else double
         return Measured(double.loss, layers, _non_finite(own))
 

@@ -6,7 +6,6 @@ term, layer Jacobians, numbers that are not finite; and what would help, each ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,15 @@ import numpy as np
 from deltarule import options
 from deltarule.document import Document, Shown, html, json, latex, markdown, text
 from deltarule.equations.params import Array
-from deltarule.errors import DataError, SpecError
-from deltarule.explain.case import NetworkFile, read_network
+from deltarule.errors import DataError
+from deltarule.explain.case import Source, case_of
 from deltarule.explain.diagnose.advice import ROWS as TRIAL_ROWS
-from deltarule.explain.diagnose.advice import Case, advise
+from deltarule.explain.diagnose.advice import advise
 from deltarule.explain.diagnose.diagnosed import Diagnosed
 from deltarule.explain.diagnose.findings import Finding, find
 from deltarule.explain.diagnose.layout import document
 from deltarule.explain.diagnose.measure import Measured, measure
 from deltarule.explain.diagnose.plot import plot_diagnosis
-from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
 from deltarule.network.network import Network
 
 FORMAT = "deltarule.diagnosis"
@@ -111,11 +109,11 @@ class Diagnosis(Diagnosed, Shown):
 
 
 def diagnose(
-    net: Network | NetworkFile | str | Path | Mapping[str, Any],
+    net: Source,
     X: Any = None,
     Y: Any = None,
     *,
-    l2: float = 0.0,
+    l2: float | None = None,
     sample_weight: Any = None,
     try_advice: bool = True,
     rows: int | None = 1024,
@@ -127,10 +125,14 @@ def diagnose(
 
     Parameters
     ----------
-    net : Network, or a network file (see `read_network`) by path, as a dict, or read
-    X : (n, n_0) array, DataFrame or sparse matrix
+    net : Network, TableModel, fitted estimator, path, dict or published name
+        The path of a model file (.safetensors) or network file (.json, .toml, .yaml), what such a
+        file holds, or "yehoshua", "mazur", "gashler". What a file says holds where the arguments
+        below do not.
+    X : (n, n_0) array or sparse matrix, or (n_0,) for one sample; or a table in place of X and Y
+        A file or data set's name: of a table's model (also a DataFrame) raw rows with their target
+        column, else columns of numbers, the inputs and then the targets.
     Y : (n, n_L), or (n,) for one output; for cross_entropy also labels
-        Of X and Y a network file may have its own.
     l2 : float >= 0, default 0
         As in `dr.train`: the term l2 W_l of the gradient is told apart from the data's.
     sample_weight : (n,), optional
@@ -153,47 +155,31 @@ def diagnose(
     SpecError
         Options that do not fit, or a network file that cannot be read.
     """
-    edges, notes = None, []
-    if not isinstance(net, Network):
-        source = net if isinstance(net, NetworkFile) else read_network(net)
-        net, edges = source.net, source.edges
-        X = source.X if X is None else X
-        Y = source.Y if Y is None else Y
-    if X is None or Y is None:
-        raise SpecError("a diagnosis needs inputs X and targets Y")
-    options.not_negative(None, l2=l2)
     if rows is not None:
         options.count(None, rows=rows)
     seed, generator = _seed(rng)
-    X = check_inputs(X, net.sizes[0], net.dtype)
-    Y = check_targets(net.loss, Y, X.shape[0], net.sizes[-1], net.dtype)
-    weight = check_sample_weight(sample_weight, len(Y), net.dtype)
-    chosen = draw_rows(len(Y), rows, generator)
-    if len(chosen) < len(Y):
-        notes.append(f"{len(chosen):,} of {len(Y):,} rows were looked at, drawn at random.")
+    case = case_of(net, X, Y, heeds=["l2"], sample_weight=sample_weight, l2=l2)
+    case.samples("a diagnosis")
+    n, notes, weight = len(case.Y), [], case.sample_weight
+    chosen = draw_rows(n, rows, generator)
+    if len(chosen) < n:
+        notes.append(f"{len(chosen):,} of {n:,} rows were looked at, drawn at random.")
     if weight is not None and not weight[chosen].any():
         raise DataError("sample_weight is 0 for every row that was drawn: pass rows=None")
-    measured = measure(
-        net,
-        *taken(X, Y, weight, chosen),
-        float(l2),
-        edges=edges,
-        rng=generator,
-    )
-    findings = find(measured, net.dtype == np.float32)
+    measured = measure(case.only(chosen), rng=generator)
+    findings = find(measured, case.net.dtype == np.float32)
     trial_rows, advice = chosen[:0], []
-    if try_advice and edges is not None:
+    if try_advice and case.edges is not None:
         notes.append("No advice was tried: training would give the network its absent edges.")
     elif try_advice:
-        trial_rows = draw_rows(len(Y), TRIAL_ROWS, generator)
+        trial_rows = draw_rows(n, TRIAL_ROWS, generator)
         if weight is None or weight[trial_rows].any():
-            case = Case(net, *taken(X, Y, weight, trial_rows), float(l2), seed)
-            advice = advise(case, measured.layers, findings)
+            advice = advise(case.only(trial_rows), seed, findings)
     return diagnosis_of(
-        net,
+        case.net,
         measured,
         findings,
-        l2=float(l2),
+        l2=case.l2,
         advice=advice,
         notes=notes,
         rows=chosen,
@@ -224,22 +210,9 @@ def draw_rows(n: int, most: int | None, rng: np.random.Generator) -> Array:
     return np.sort(rng.choice(n, most, replace=False))
 
 
-def taken(X: Any, Y: Array, weight: Array | None, rows: Array) -> tuple[Array, Array, Array | None]:
-    """Those rows; X dense."""
-    part = X[rows].toarray() if is_sparse(X) else X[rows]
-    return part, Y[rows], None if weight is None else weight[rows]
-
-
 def _seed(rng: Any) -> tuple[int, np.random.Generator]:
     """The seed of networks that are tried, and the generator of all else."""
-    if isinstance(rng, bool):
-        raise SpecError(f"rng must be None, an int >= 0, a SeedSequence or Generator, got {rng!r}")
-    try:
-        generator = np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise SpecError(
-            f"rng must be None, an int >= 0, a SeedSequence or Generator, got {rng!r}"
-        ) from None
+    generator = options.generator(rng)
     if isinstance(rng, int | np.integer):
         return int(rng), generator
     return int(generator.integers(2**31)), generator

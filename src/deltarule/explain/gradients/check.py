@@ -14,10 +14,10 @@ import numpy as np
 
 from deltarule.engines import engine_names, get_engine
 from deltarule.engines.base import Run
-from deltarule.equations.losses import shares
 from deltarule.equations.optimizers import SGD
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError, unknown_name
+from deltarule.explain.case import Case, Source, case_of
 from deltarule.explain.gradients.causes import wrong_functions
 from deltarule.explain.gradients.compare import Comparison
 from deltarule.explain.gradients.found import WRONG, TermCheck
@@ -25,12 +25,12 @@ from deltarule.explain.gradients.network_function import NetworkFunction
 from deltarule.explain.gradients.objective import Blocks, ObjectiveFunction
 from deltarule.explain.gradients.report import GradientCheck
 from deltarule.explain.gradients.term import Term
-from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
 from deltarule.network.derivative_check import plausible_targets
 from deltarule.network.gradients import backward
 from deltarule.network.network import Network
 from deltarule.options import count as require_count
-from deltarule.options import not_negative, positive
+from deltarule.options import generator as random_numbers
+from deltarule.options import positive
 
 METHODS = ("auto", "differences", "complex")
 _WORK = 3e9  # multiplications that a check spends on single numbers unless told to
@@ -41,13 +41,13 @@ _NOT_DOUBLE = 1e-11  # relative noise that float64 arithmetic does not have
 
 
 def check_gradients(
-    net: Network,
+    net: Source,
     X: Any = None,
     Y: Any = None,
     *,
     sample_weight: Any = None,
-    reduction: str = "mean",
-    l2: float = 0.0,
+    reduction: str | None = None,
+    l2: float | None = None,
     engine: str = "all",
     edges: Sequence[Any] | None = None,
     directions: int = 3,
@@ -64,8 +64,13 @@ def check_gradients(
 
     Parameters
     ----------
-    net : Network
-    X : (n, n_0), optional
+    net : Network, TableModel, fitted estimator, path, dict or published name
+        The path of a model file (.safetensors) or network file (.json, .toml, .yaml), what such a
+        file holds, or "yehoshua", "mazur", "gashler". What a file says holds where the arguments
+        below do not.
+    X : (n, n_0), or (n_0,) for one sample; or a table in place of X and Y; optional
+        A file or data set's name: of a table's model (also a DataFrame) raw rows with their target
+        column, else columns of numbers, the inputs and then the targets.
     Y : (n, n_L), or (n,) for one output or labels, optional
         Where they are not given they are drawn at random, `samples` rows.
     sample_weight, reduction : as for `backward`
@@ -75,7 +80,7 @@ def check_gradients(
         Whose gradient: `dr.backward` ("reference"), that of the compiled engine, the faster one
         that can run the network, or each that can. Only `dr.backward` gives those of inputs.
     edges : list of L bool arrays (n_{l-1}, n_l), optional
-        Which edges there are; the others are left out.
+        Which edges there are; the others have a weight of 0 and are left out.
     directions : int, default 3
         Random directions over all parameters (and over all inputs) that are tried first.
     full : bool, optional
@@ -96,28 +101,26 @@ def check_gradients(
     Raises
     ------
     SpecError
-        Options that do not fit, or a loss that is not finite.
+        Options that do not fit, a network file that cannot be read, or a loss that is not finite.
     DataError
         As `backward`.
     """
-    if not isinstance(net, Network):
+    if callable(net):
         raise SpecError(
             f"check_gradients takes a deltarule.Network, got {type(net).__name__}; for a function "
             "of your own there is check_objective"
         )
     generator = _checked_options(directions, method, rtol, rng)
-    not_negative(None, l2=l2)
-    drawn, X, Y = _samples(net, X, Y, samples, generator)
-    X = check_inputs(X, net.sizes[0], net.dtype)
-    Y = check_targets(net.loss, Y, X.shape[0], net.sizes[-1], net.dtype)
-    weight = check_sample_weight(sample_weight, len(Y), net.dtype)
-    share = shares(len(Y), weight, reduction, np.float64)
+    require_count(None, samples=samples)
+    case = case_of(net, X, Y, sample_weight=sample_weight, edges=edges, reduction=reduction, l2=l2)
+    drawn, case = _with_drawn(case, samples, generator)
+    net, Y = case.net, case.Y
     with np.errstate(all="ignore"):
-        function = NetworkFunction(net, X.toarray() if is_sparse(X) else X, Y, share, float(l2))
-        gradients = _Gradients(net, X, Y, weight, reduction, float(l2))
+        function = NetworkFunction(net, case.dense, Y, case.share, case.l2)
+        gradients = _Gradients(net, case.X, Y, case.sample_weight, case.reduction, case.l2)
         sources = _sources(net, engine)
         terms = function.terms(inputs="reference" in sources)
-        _fill(function, terms, gradients, sources, _checked_edges(net, edges))
+        _fill(function, terms, gradients, sources, case.edges or [None] * len(net.bias))
         _choose_method(terms, method)
         eps, bytes_of = float(np.finfo(net.dtype).eps), net.dtype.itemsize
         comparison = Comparison(function, terms, eps, rtol or _RTOL[bytes_of], generator)
@@ -212,54 +215,36 @@ def _checked_options(
         raise unknown_name("method", method, METHODS)
     if rtol is not None:
         positive(None, rtol=rtol)
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise SpecError(
-            f"rng must be None, a whole number >= 0 or a Generator, got {rng!r}"
-        ) from None
+    return random_numbers(rng)
 
 
-def _samples(
-    net: Network, X: Any, Y: Any, samples: int, rng: np.random.Generator
-) -> tuple[str, Any, Any]:
-    """(what was drawn, X, Y)."""
-    require_count(None, samples=samples)
+def _with_drawn(case: Case, samples: int, rng: np.random.Generator) -> tuple[str, Case]:
+    """What was drawn, and the case with it."""
+    net, X, Y = case.net, case.X, case.Y
     if X is None and Y is not None:
         raise SpecError("Y is given without X: give both, or X alone")
     drawn = [name for name, value in (("Inputs", X), ("targets", Y)) if value is None]
+    if not drawn:
+        return "", case
     if X is None:
         X = rng.standard_normal((samples, net.sizes[0]))
-    if Y is None:
-        n = X.shape[0] if hasattr(X, "shape") else len(X)
-        Y = plausible_targets(net.loss, rng, (n, net.sizes[-1]))
-    text = " and ".join(drawn).capitalize()
-    return f"{text} were" if text else "", X, Y
+    Y = plausible_targets(net.loss, rng, (X.shape[0], net.sizes[-1]))
+    return f"{' and '.join(drawn).capitalize()} were", case.with_samples(X, Y)
 
 
 def _sources(net: Network, engine: str) -> list[str]:
     """The engines whose gradients are checked."""
     if engine != "all":
-        return [get_engine(engine, net).name]
+        return [get_engine(engine, net.spec).name]
     return [name for name in engine_names() if _can_run(name, net)]
 
 
 def _can_run(name: str, net: Network) -> bool:
     try:
-        get_engine(name, net)
+        get_engine(name, net.spec)
     except SpecError:
         return False
     return True
-
-
-def _checked_edges(net: Network, edges: Sequence[Any] | None) -> list[Array | None]:
-    if edges is None:
-        return [None] * len(net.bias)
-    found = [np.asarray(one, dtype=bool) for one in edges]
-    shapes = [W.shape for W, _ in net.layout.matrices(net.theta)]
-    if [one.shape for one in found] != shapes:
-        raise SpecError(f"edges: one bool array per layer is needed, of shapes {shapes}")
-    return list(found)
 
 
 @dataclass(frozen=True)
@@ -286,8 +271,8 @@ class _Gradients:
             return self._of_a_step(source)
         if source == "reference":
             return backward(self.net, self.X, self.Y, self.weight, self.reduction).theta
-        engine = get_engine(source, self.net)
-        _, gradient = engine.gradients(self.net, self.X, self.Y, self.weight)
+        engine, net = get_engine(source, self.net.spec), self.net
+        _, gradient = engine.gradients(net.spec, net.theta, self.X, self.Y, self.weight)
         return gradient.astype(np.float64) * self.total
 
     def _of_a_step(self, source: str) -> Array:
@@ -295,9 +280,17 @@ class _Gradients:
         net, n = self.net.copy(), len(self.Y)
         rule = SGD(learning_rate=_RATE, momentum=0.0)
         run = Run(
-            net, self.X, self.Y, self.weight, n, rule, rule.init(net.theta), l2=self.l2 / self.total
+            net.spec,
+            net.theta,
+            self.X,
+            self.Y,
+            self.weight,
+            n,
+            rule,
+            rule.init(net.theta),
+            l2=self.l2 / self.total,
         )
-        engine = get_engine(source, net)
+        engine = get_engine(source, net.spec)
         engine.steps(run, np.arange(n, dtype=np.int64), np.array([_RATE]), 0, 1)
         step = self.net.theta.astype(np.float64) - net.theta.astype(np.float64)
         return step / _RATE * self.total
@@ -308,8 +301,8 @@ class _Gradients:
 
     def right_in_float64(self, wrong: Sequence[TermCheck]) -> bool:
         """Whether a float64 network's gradients are right where a float32 network's are wrong."""
-        net = self.net.copy()
-        net.dtype, net._theta = np.dtype(np.float64), self.net.theta.astype(np.float64)
+        exactly = replace(self.net.spec, dtype=np.dtype(np.float64))
+        net = Network.from_spec(exactly, self.net.theta)
         exact = replace(self, net=net, X=self.X.astype(np.float64), Y=self.Y.astype(np.float64))
         pairs = net.layout.matrices(exact.theta("reference"))
         for one in wrong:

@@ -2,9 +2,12 @@
 
 from deltarule.explain.trace.data import trace_schema
 from deltarule.explain.trace.report import Trace, trace
+from deltarule.explain.trace.steps import TracedPass, TracedStep
 
 __all__ = [
     "Trace",
+    "TracedPass",
+    "TracedStep",
     "trace",
     "trace_schema",
 ]

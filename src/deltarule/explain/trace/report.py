@@ -8,23 +8,18 @@ shown as text, Markdown or a page (`trace_text.py`, `trace_html.py`), or given t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deltarule import options
-from deltarule.equations.params import Array
-from deltarule.errors import SpecError
-from deltarule.explain.case import Edges, NetworkFile, read_network
+from deltarule.explain.case import Source, case_of
 from deltarule.explain.trace.data import as_dict
 from deltarule.explain.trace.page import frame, page
 from deltarule.explain.trace.selection import Wanted, markdown, text
 from deltarule.explain.trace.steps import Traced, Tracer
-from deltarule.network.data import check_inputs, check_targets, is_sparse
-from deltarule.network.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +106,7 @@ class Trace(Traced):
 
 
 def trace(
-    net: Network | NetworkFile | str | Path | Mapping[str, Any],
+    net: Source,
     x: Any = None,
     y: Any = None,
     learning_rate: float | None = None,
@@ -119,15 +114,19 @@ def trace(
     *,
     edges: Sequence[Any] | None = None,
     trainable_biases: bool | None = None,
-    reduction: str = "mean",
+    reduction: str | None = None,
 ) -> Trace:
     """Take steps of plain gradient descent on a copy, and keep every number of them.
 
     Parameters
     ----------
-    net : Network, or a network file (see `read_network`) by path, as a dict, or read
-        It is not changed. What a file says holds where the arguments below do not.
-    x : (n, n_0), or (n_0,) for one sample
+    net : Network, TableModel, fitted estimator, path, dict or published name
+        The path of a model file (.safetensors) or network file (.json, .toml, .yaml), what such a
+        file holds, or "yehoshua", "mazur", "gashler". It is not changed. What a file says holds
+        where the arguments below do not.
+    x : (n, n_0), or (n_0,) for one sample; or a table in place of x and y
+        A file or data set's name: of a table's model (also a DataFrame) raw rows with their target
+        column, else columns of numbers, the inputs and then the targets.
     y : (n, n_L), or (n_L,) for one sample; for cross_entropy also labels (n,)
     learning_rate : float, default 0.5
     steps : int, default 1
@@ -145,65 +144,29 @@ def trace(
     DataError
         x or y that do not fit the network or its loss, or are missing.
     """
-    file = net if isinstance(net, NetworkFile) else None
-    if isinstance(net, str | Path | Mapping):
-        file = read_network(net)
-    if file is not None:
-        x, y = file.X if x is None else x, file.Y if y is None else y
-        learning_rate = file.learning_rate if learning_rate is None else learning_rate
-        edges = file.edges if edges is None else edges
-        if trainable_biases is None:
-            trainable_biases = file.trainable_biases
-    network = net if isinstance(net, Network) else None if file is None else file.net
-    if network is None:
-        raise SpecError(f"a Network or a network file is needed, got {net!r:.60}")
-    learning_rate = 0.5 if learning_rate is None else learning_rate
-    options.positive(None, learning_rate=learning_rate)
     options.count(None, steps=steps)
-    X, Y = _samples(network, x, y)
-    there = _checked_edges(network, edges)
-    tracer = Tracer(network, X, Y, float(learning_rate), reduction, there, trainable_biases)
-    return Trace(
-        network.copy(),
-        X,
-        Y,
-        float(learning_rate),
-        reduction,
-        there,
-        trainable_biases is not False,
-        tracer.run(steps),
+    names = ("x", "y")
+    case = case_of(
+        net,
+        x,
+        y,
+        heeds=["reduction"],
+        names=names,
+        dtype=np.float64,
+        edges=edges,
+        learning_rate=learning_rate,
+        reduction=reduction,
+        trainable_biases=trainable_biases,
     )
-
-
-def _samples(net: Network, x: Any, y: Any) -> tuple[Array, Array]:
-    """x and y as (n, n_0) and (n, n_L); one sample may come flat."""
-    if x is None or y is None:
-        missing = "inputs x" if x is None else "targets y"
-        raise SpecError(f"a trace needs {missing}: give them, or put them into the network's file")
-    x = x.toarray() if is_sparse(x) else x
-    X = check_inputs([x] if _dimensions(x) == 1 else x, net.sizes[0], np.float64, "x")
-    of_one = len(X) == 1 and _dimensions(y) == 1
-    if _dimensions(y) == 0 or (of_one and len(y) in (net.sizes[-1], len(net.loss.groups))):
-        y = [y]
-    return X, check_targets(net.loss, y, len(X), net.sizes[-1], np.float64, "y")
-
-
-def _dimensions(values: Any) -> int:
-    """How deep an array or a nest of lists is; -1 for a nest that is not rectangular."""
-    try:
-        return int(np.ndim(values))
-    except ValueError:
-        return -1
-
-
-def _checked_edges(net: Network, edges: Sequence[Any] | None) -> Edges | None:
-    if edges is None:
-        return None
-    shapes = [W.shape for W, _ in net.layout.matrices(net.theta)]
-    if len(edges) != len(shapes):
-        raise SpecError(f"edges: one array per layer ({len(shapes)}) is needed, got {len(edges)}")
-    arrays = [np.asarray(edge, dtype=bool) for edge in edges]
-    for l, (edge, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
-        if edge.shape != shape:
-            raise SpecError(f"edges of layer {l} need shape {shape}, got {edge.shape}")
-    return None if all(edge.all() for edge in arrays) else arrays
+    _, Y = case.samples("a trace", names)
+    rate = 0.5 if case.learning_rate is None else case.learning_rate
+    return Trace(
+        case.net.copy(),
+        case.dense,
+        Y,
+        rate,
+        case.reduction,
+        case.edges,
+        case.trainable_biases,
+        Tracer(case, rate).run(steps),
+    )

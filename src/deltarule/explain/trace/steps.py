@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deltarule.equations import backprop
-from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
-from deltarule.explain.case import Edges
+from deltarule.explain.case import Case
+from deltarule.explain.network_file import Edges
 from deltarule.network.network import Network
 
 
@@ -105,23 +105,11 @@ class Traced:
 class Tracer:
     """The steps, one after the other, on parameters of their own."""
 
-    def __init__(
-        self,
-        net: Network,
-        X: Array,
-        Y: Array,
-        learning_rate: float,
-        reduction: str,
-        edges: Edges | None,
-        trainable_biases: bool | None,
-    ) -> None:
-        self.net, self.X, self.Y = net, X, Y
-        self.learning_rate, self.edges = learning_rate, edges
-        self.trained = trainable_biases is not False
-        self.share = shares(len(X), None, reduction, np.float64)
-        self.theta = np.array(net.theta, dtype=np.float64)
-        for l, (W, _) in enumerate(net.layout.matrices(self.theta)):
-            W *= 1 if edges is None else edges[l]
+    def __init__(self, case: Case, learning_rate: float) -> None:
+        self.net, self.X, self.Y = case.net, case.dense, case.Y
+        self.learning_rate, self.edges = learning_rate, case.edges
+        self.trained, self.share = case.trainable_biases, case.share
+        self.theta = np.array(case.net.theta, dtype=np.float64)
 
     def run(self, steps: int) -> list[TracedStep]:
         with np.errstate(all="ignore"):  # too large a learning rate overflows: that is shown

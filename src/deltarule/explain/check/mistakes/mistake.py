@@ -16,13 +16,13 @@ class Mistake:
     Attributes
     ----------
     code : str
-        Stable; documented in docs/check.md.
+        Stable; documented in docs/explain/check.md.
     rule : str
         The equation that it gets wrong (see `step.py`).
     sentence : str
         What was done, with {where} for the layer and the variant's details by name.
     right, wrong : str
-        The equation and what stands in its place, in the notation of SPEC.md.
+        The equation and what stands in its place, in the notation of docs/checklist.md.
     variants : callable Problem -> iterable of Variant
         Every way to make it in this problem that can change a number.
     """
