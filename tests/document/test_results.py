@@ -48,6 +48,7 @@ RESULTS: dict[str, Callable[[], Shown]] = {
     "NotationTable": lambda: dr.notation_table(),
     "Diagnosis": lambda: dr.diagnose(dr.Network([3, *[4] * 20, 2], "sigmoid", rng=0), _X, _Y),
     "Diagnose": _watched,
+    "Trace": lambda: dr.trace("yehoshua", steps=2),
     "History": lambda: dr.train(_net(), _X, _Y, epochs=30),
     "TableTraining": lambda: train_table("iris", "target", epochs=3, hidden=(4,)),
     "Tuning": lambda: dr.tune("iris", "target", epochs=2, trials=2, folds=2),
@@ -88,7 +89,7 @@ def test_pages_and_fragments_are_whole_and_fetch_nothing(result: Shown) -> None:
     page, fragment = result.to_html(), result._repr_html_()
     assert page.startswith("<!doctype html>")
     assert page.count("deltarule page") == 1
-    assert fragment.startswith('<div class="deltarule">')
+    assert fragment.startswith(('<div class="deltarule">', "<iframe srcdoc"))
     for written in (page, fragment):
         assert _Page(written).open == []
         assert "://" not in written

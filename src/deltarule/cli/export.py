@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from deltarule.cli.app import Json, Model, app, require_apart
-from deltarule.cli.output import out, printing, reported, show, show_json
+from deltarule.cli.output import out, printing, reported, show_document, show_json
 from deltarule.document import Document, Table
 
 
@@ -58,7 +58,7 @@ def export(
             for kind, values in (("input", inputs), ("output", outputs))
             for value in values
         ]
-        show(Document([Table(("", "name", "type", "shape"), rows, "llll")]))
+        show_document(Document([Table(("", "name", "type", "shape"), rows, "llll")]))
         versions = ", ".join(f"{domain} {version}" for domain, version in opsets.items())
         out.print(f"\n{made.ByteSize():,} bytes, operators of {versions}", soft_wrap=True)
         out.print(f"model  {output}", soft_wrap=True)

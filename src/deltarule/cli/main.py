@@ -29,7 +29,7 @@ from deltarule.cli.output import (
     out,
     printing,
     reported,
-    show,
+    show_document,
     show_json,
 )
 from deltarule.document import Document
@@ -146,7 +146,7 @@ def train(
         show_json({"model": str(output)} | told | last)
         return
     with printing():
-        show(done.document())
+        show_document(done.document())
         out.print(f"\nmodel            {output}", soft_wrap=True)
         if plot is not None:
             out.print(f"learning curves  {plot}", soft_wrap=True)
@@ -213,7 +213,7 @@ def evaluate(model: Model, data: Data, as_json: Json = False) -> None:
         show_json({"rows": frame.height, "task": loaded.target.task} | scores)
     else:
         with printing():
-            show(Document([score_table({"": (frame.height, scores)})]))
+            show_document(Document([score_table({"": (frame.height, scores)})]))
 
 
 @app.command(epilog="Example: [bold]deltarule info model.safetensors[/bold]")
@@ -245,4 +245,4 @@ def info(model: Model, as_json: Json = False) -> None:
             print("a bare network: no table encoding")
         else:
             out.print()
-            show(encoding(loaded))
+            show_document(encoding(loaded))

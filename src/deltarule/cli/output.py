@@ -72,7 +72,7 @@ def show_json(value: dict[str, Any]) -> None:
         print(json.write(value))
 
 
-def show(document: Document) -> None:
+def show_document(document: Document) -> None:
     """A document on stdout: as its text, but tables fit the terminal and their heads are bold.
 
     Its notes are said on stderr, before it.

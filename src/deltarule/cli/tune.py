@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from deltarule.cli.app import Data, Json, Quiet, Task, app, numbers, require_apart, require_picture
-from deltarule.cli.output import fail, note, out, printing, reported, show, show_json
+from deltarule.cli.output import fail, note, out, printing, reported, show_document, show_json
 
 Target = Annotated[str, typer.Option(help="The column to predict.")]
 Scoring = Annotated[
@@ -115,7 +115,7 @@ def tune(
         show_json({name: path and str(path) for name, path in written.items()} | done.to_dict())
         return
     with printing():
-        show(done.document())
+        show_document(done.document())
         out.print()
         for name, path in written.items():
             if path is not None:
@@ -180,7 +180,7 @@ def learning_curve(
         show_json({"plot": output and str(output)} | done.to_dict())
         return
     with printing():
-        show(done.document())
+        show_document(done.document())
         if output is not None:
             out.print(f"\npicture {output}", soft_wrap=True)
 

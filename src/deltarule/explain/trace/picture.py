@@ -14,8 +14,8 @@ import numpy as np
 
 from deltarule.equations.params import Array
 from deltarule.explain.trace.calculation import Line
+from deltarule.explain.trace.layout import calculated, layer_name
 from deltarule.explain.trace.lines import Lines
-from deltarule.explain.trace.selection import layer_name
 from deltarule.explain.trace.steps import Traced
 from deltarule.formula.typeset import MINUS
 from deltarule.formula.typeset import html as typeset
@@ -283,18 +283,15 @@ class _View:
             group = self.groups.get((phase, quantity, l, sample))
             if group is not None:
                 (line,) = group.lines(np.array([at]))
-                found.append([typeset(group.formula), " ".join(calculation(self.lines, line))])
+                found.append([typeset(group.formula), self._written(line)])
         return found
 
     def _given(self, name: str, value: float) -> list[str]:
         """A number that is not calculated."""
-        return ["", " ".join(calculation(self.lines, Line(name, "", value)))]
+        return ["", self._written(Line(name, "", value))]
 
-
-def calculation(lines: Lines, line: Line) -> tuple[str, str]:
-    """A line as HTML: its symbol, and the calculation with its value."""
-    middle = f"{typeset(line.arrow)} {typeset(line.numbers)} " if line.numbers else ""
-    return typeset(line.symbol), f"{middle}= <b>{typeset(lines.write.n(line.value))}</b>"
+    def _written(self, line: Line) -> str:
+        return " ".join(part.html() for part in calculated(self.lines, line))
 
 
 def _rows(size: int) -> list[int | None]:
