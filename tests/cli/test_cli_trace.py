@@ -82,11 +82,15 @@ def test_formats_and_what_a_name_ends_in(folder: Path) -> None:
     assert ok("mazur", "--json") == ok("mazur", "--format", "json")
     assert ok("mazur", "--format", "markdown") == done.to_markdown()
     assert ok("mazur", "--format", "html") == done.to_html()
+    part = ok("mazur", "--format", "latex", "--layer", 1)
+    assert part == done.to_latex(layer=1)
+    assert "documentclass" not in part
     for name, text in (
         ("t.html", done.to_html()),
         ("t.md", done.to_markdown()),
         ("t.json", done.to_json() + "\n"),
         ("t.txt", done.to_text() + "\n"),
+        ("t.tex", done.to_latex(standalone=True)),
         ("t", done.to_text() + "\n"),
     ):
         result = run("mazur", "-o", name)
@@ -111,7 +115,10 @@ def test_formats_and_what_a_name_ends_in(folder: Path) -> None:
         (["mazur", "--digits", "0"], "digits must be 1 to 17"),
         (["mazur", "--learning-rate", "-1"], "learning_rate must be a finite number > 0"),
         (["mazur", "--layer", "3"], "layer 3: the layers are 0 (the inputs) to 2"),
-        (["mazur", "--json", "--layer", "1"], "choose lines of text or markdown; json holds all"),
+        (
+            ["mazur", "--json", "--layer", "1"],
+            "lines of text, markdown or latex; json holds all",
+        ),
         (["mazur", "-o", "none/t.html"], "the folder none does not exist"),
         (["mazur", "-o", "t.pdf"], "t.pdf: the name must end in .json, .html, .htm, .md, .txt"),
         (["net.json", "--x", "1,2", "--y", "1", "-o", "net.json"], "would be overwritten"),

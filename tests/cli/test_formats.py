@@ -15,6 +15,7 @@ COMMANDS = {
     "check several": ["check", "mazur", "gashler", "yehoshua"],
     "gradients": ["check", "gradients", "mazur"],
     "notation": ["notation"],
+    "diagnose": ["diagnose", "mazur"],
 }
 
 

@@ -171,6 +171,12 @@ def test_a_long_table_in_latex_is_in_pieces_with_their_heads() -> None:
     assert r"\footnotesize \begin{tabular}" in written
 
 
+def test_a_last_column_that_is_too_long_for_a_page_is_broken_in_latex() -> None:
+    long = Document([Table(("i", "calculation"), [("1", "0.5 + " * 40)], "rl")])
+    assert r"\begin{tabular}{rp{0.93\linewidth}}" in latex.write(long)
+    assert "p{" not in latex.write(Document([Table(("i",), [("0.5 + " * 40,)], "r")]))
+
+
 def test_pages_show_all_rows_and_their_colours() -> None:
     page = html.write(ALL)
     assert "<td><code>b</code></td>" in page

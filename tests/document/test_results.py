@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from deltarule.callbacks import Diagnose
 from deltarule.document import Shown
+from deltarule.tabular.training import train_table
 
 _X = np.random.default_rng(1).normal(size=(20, 3))
 _Y = np.random.default_rng(2).normal(size=(20, 2))
@@ -28,6 +30,12 @@ def _wrong_objective() -> Shown:
     return dr.check_objective(lambda theta: float((theta**2).sum()), wrong, np.arange(1.0, 4.0))
 
 
+def _watched() -> Shown:
+    watching = Diagnose(every=2)
+    dr.train(_net(), _X, _Y, epochs=5, callbacks=[watching])
+    return watching
+
+
 #: How an example of each result is made; one of them has something to complain of.
 RESULTS: dict[str, Callable[[], Shown]] = {
     "Report": lambda: dr.check_worksheet("yehoshua"),
@@ -38,6 +46,13 @@ RESULTS: dict[str, Callable[[], Shown]] = {
     "ProductCounts": lambda: dr.count_products(5, 10),
     "ProductCounts, by layer": lambda: dr.count_products([3, 4, 2]),
     "NotationTable": lambda: dr.notation_table(),
+    "Diagnosis": lambda: dr.diagnose(dr.Network([3, *[4] * 20, 2], "sigmoid", rng=0), _X, _Y),
+    "Diagnose": _watched,
+    "Trace": lambda: dr.trace("yehoshua", steps=2),
+    "History": lambda: dr.train(_net(), _X, _Y, epochs=30),
+    "TableTraining": lambda: train_table("iris", "target", epochs=3, hidden=(4,)),
+    "Tuning": lambda: dr.tune("iris", "target", epochs=2, trials=2, folds=2),
+    "LearningCurve": lambda: dr.learning_curve("iris", "target", epochs=2, folds=2, sizes=[20, 60]),
 }
 
 
@@ -74,7 +89,7 @@ def test_pages_and_fragments_are_whole_and_fetch_nothing(result: Shown) -> None:
     page, fragment = result.to_html(), result._repr_html_()
     assert page.startswith("<!doctype html>")
     assert page.count("deltarule page") == 1
-    assert fragment.startswith('<div class="deltarule">')
+    assert fragment.startswith(('<div class="deltarule">', "<iframe srcdoc"))
     for written in (page, fragment):
         assert _Page(written).open == []
         assert "://" not in written

@@ -6,6 +6,7 @@ import builtins
 import copy
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,30 @@ def test_repr_reads_like_a_result() -> None:
     for part in ("3 epochs", "loss", "validation loss", "r2", "best epoch", "stopped: epochs"):
         assert part in text
     assert "no epoch finished" in repr(dr.History())
+
+
+def test_its_text_has_the_end_some_epochs_and_the_norms() -> None:
+    history = trained(100, early_stopping=100)
+    first, ended, _, caption, head, *rows = history.to_text().splitlines()
+    assert first == "Training"
+    assert ended.startswith(f"100 epochs, best {history.best_epoch} (epochs) in ")
+    assert caption.endswith("of 100 epochs")
+    assert re.split("  +", head)[1:] == ["loss", "validation loss", "r2", "rmse", "learning rate"]
+    shown = [row.split() for row in rows[: rows.index("")]]
+    assert [shown[0][0], shown[-1][0]] == ["1", "100"]
+    assert str(history.best_epoch) in {row[0] for row in shown}
+    for epoch, loss, *_ in shown:
+        assert loss == f"{history.loss[int(epoch) - 1]:.4g}"
+    assert rows[-2].split() == ["1", *(f"{history.gradient_norms[e][0]:.3g}" for e in (0, 50, 99))]
+
+
+def test_texts_of_odd_histories() -> None:
+    assert str(dr.History()) == "Training\n0 epochs (epochs) in 0.00 s"
+    one = dr.History([0.5], stopped="interrupted")
+    assert str(one) == "Training\n1 epoch (interrupted) in 0.00 s\n\nepoch  loss\n    1   0.5"
+    several = dr.History([0.5, float("nan")], [0.25, 1.0])
+    assert several.to_text().splitlines()[-1] == "    2   nan                1"
+    assert json.loads(several.to_json())["loss"] == [0.5, None]
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from deltarule.cli.app import Json, Source, Table, app, require_apart, require_picture
-from deltarule.cli.output import err, fail, note, printing, reported, show_json
+from deltarule.cli.formats import Form, Format, Output, chosen, show
+from deltarule.cli.output import err, fail, note, reported
+from deltarule.document import json
 
 _NO_SAMPLES = ("has no inputs and targets", "give a table")
 
@@ -37,18 +39,21 @@ def diagnose(
     plot: Annotated[
         Path | None, typer.Option(help="Write a picture there (PNG, SVG or PDF).")
     ] = None,
+    form: Form = None,
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Measure every layer: delta, gradients, activations, saturated and dead units, underflow.
 
     What could help is tried on copies. Exit code 1 if a number is not finite, else 0.
     """
+    form = chosen(form, output, as_json)
     with reported():
         from deltarule.explain.case import case_of
         from deltarule.explain.diagnose.report import diagnose as diagnosed
         from deltarule.explain.network_file import MODEL
 
-        require_apart({"--plot": plot}, {"the model": model, "the table": data})
+        require_apart({"--plot": plot, "--output": output}, {"the model": model, "the table": data})
         if plot is not None:
             require_picture("--plot", plot)
         case = case_of(model, data)
@@ -65,12 +70,17 @@ def diagnose(
             done.plot(plot)
     for text in case.notes:
         note(text)
-    if as_json:
-        show_json(done.to_dict() | {"plot": None if plot is None else str(plot)})
-    else:
-        with printing():
-            print(done.to_text(None if all_layers else 12), end="")
-        if plot is not None:
-            err.print(f"picture in {plot}", soft_wrap=True)
+    most = None if all_layers else 12
+    show(
+        done,
+        form,
+        output,
+        text=lambda: done.to_text(most),
+        markdown=lambda: done.to_markdown(most),
+        latex=lambda: done.to_latex(most, standalone=output is not None),
+        json=lambda: json.write(done.to_dict() | {"plot": None if plot is None else str(plot)}),
+    )
+    if plot is not None and form is not Format.json:
+        err.print(f"picture in {plot}", soft_wrap=True)
     if not done.finite:
         raise typer.Exit(1)

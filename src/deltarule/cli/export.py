@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from deltarule.cli.app import Json, Model, app, require_apart
-from deltarule.cli.output import label, out, plain_table, printing, reported, show_json
+from deltarule.cli.output import out, printing, reported, show_document, show_json
+from deltarule.document import Document, Table
 
 
 class Dtype(StrEnum):
@@ -39,6 +40,7 @@ def export(
         from deltarule.exchange.onnx.model import signature, to_onnx
         from deltarule.network.saving import read
         from deltarule.tabular.model import TableModel
+        from deltarule.tabular.wording import label
 
         require_apart({"--output": output}, {"the model": model})
         net, sections = read(model)
@@ -51,11 +53,12 @@ def export(
         show_json(found | {"inputs": inputs, "outputs": outputs})
         return
     with printing():
-        table = plain_table("", "name", "type", "shape")
-        for kind, values in (("input", inputs), ("output", outputs)):
-            for value in values:
-                table.add_row(kind, label(value["name"]), value["type"], _shape(value["shape"]))
-        out.print(table)
+        rows = [
+            (kind, label(value["name"]), value["type"], _shape(value["shape"]))
+            for kind, values in (("input", inputs), ("output", outputs))
+            for value in values
+        ]
+        show_document(Document([Table(("", "name", "type", "shape"), rows, "llll")]))
         versions = ", ".join(f"{domain} {version}" for domain, version in opsets.items())
         out.print(f"\n{made.ByteSize():,} bytes, operators of {versions}", soft_wrap=True)
         out.print(f"model  {output}", soft_wrap=True)

@@ -22,17 +22,17 @@ from deltarule.cli.app import (
     require_picture,
 )
 from deltarule.cli.output import (
+    encoding,
     err,
     fail,
     note,
     out,
-    print_encoding,
-    print_training,
     printing,
     reported,
-    score_table,
+    show_document,
     show_json,
 )
+from deltarule.document import Document
 from deltarule.files import write_atomically
 
 
@@ -140,25 +140,13 @@ def train(
         if plot is not None:
             done.history.plot(plot)
     if as_json:
-        show_json(
-            {
-                "model": str(output),
-                "task": done.model.target.task,
-                "rows": sum(len(rows) for rows in done.split),
-                "features": done.model.encoder.width,
-                "network": repr(done.model.network),
-                **done.scores,
-                "epochs": len(done.history),
-                "best_epoch": done.history.best_epoch,
-                "stopped": done.history.stopped,
-                "seconds": round(done.seconds, 3),
-                "plot": None if plot is None else str(plot),
-                "notes": done.notes,
-            }
-        )
+        told = done.to_dict()
+        del told["history"], told["confusions"]
+        last = {"plot": None if plot is None else str(plot), "notes": told.pop("notes")}
+        show_json({"model": str(output)} | told | last)
         return
     with printing():
-        print_training(done)
+        show_document(done.document())
         out.print(f"\nmodel            {output}", soft_wrap=True)
         if plot is not None:
             out.print(f"learning curves  {plot}", soft_wrap=True)
@@ -214,6 +202,7 @@ def evaluate(model: Model, data: Data, as_json: Json = False) -> None:
     """Test a model on a table whose target column is known."""
     with reported():
         from deltarule.tabular.model import TableModel
+        from deltarule.tabular.wording import score_table
 
         loaded = TableModel.load(model)
         frame = loaded.read(data)
@@ -224,7 +213,7 @@ def evaluate(model: Model, data: Data, as_json: Json = False) -> None:
         show_json({"rows": frame.height, "task": loaded.target.task} | scores)
     else:
         with printing():
-            out.print(score_table({"": (frame.height, scores)}))
+            show_document(Document([score_table({"": (frame.height, scores)})]))
 
 
 @app.command(epilog="Example: [bold]deltarule info model.safetensors[/bold]")
@@ -255,4 +244,5 @@ def info(model: Model, as_json: Json = False) -> None:
         if loaded is None:
             print("a bare network: no table encoding")
         else:
-            print_encoding(loaded)
+            out.print()
+            show_document(encoding(loaded))

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from deltarule.cli.app import Json, Source, Table, app, require_apart
-from deltarule.cli.output import err, fail, note, printing, reported
-from deltarule.files import write_atomically
-
-
-class Format(StrEnum):
-    """How a trace is written."""
-
-    text = "text"
-    json = "json"
-    html = "html"
-    markdown = "markdown"
+from deltarule.cli.formats import Form, Format, Output, chosen, show
+from deltarule.cli.output import fail, note, reported
 
 
 class Notation(StrEnum):
@@ -37,15 +27,6 @@ class Reduction(StrEnum):
 
     mean = "mean"
     sum = "sum"
-
-
-_BY_SUFFIX = {
-    ".json": Format.json,
-    ".html": Format.html,
-    ".htm": Format.html,
-    ".md": Format.markdown,
-    ".txt": Format.text,
-}
 
 
 @app.command(
@@ -81,25 +62,18 @@ def trace(
     max_terms: Annotated[
         int, typer.Option(help="Terms of a sum that are written out; 0 for all.")
     ] = 12,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="text, or what the output's name ends in.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file instead of stdout.")
-    ] = None,
+    form: Form = None,
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Show every number of a step: forward, loss, backward, gradients, update, forward again.
 
     Each line has its formula and the numbers put in. Steps are gradient descent on all samples.
     """
-    if as_json:
-        form = Format.json
-    if form is None:
-        form = _by_name(output)
+    form = chosen(form, output, as_json)
     if form in (Format.json, Format.html) and (layer, neuron, sample, step) != (None,) * 4:
         choice = "--layer, --neuron, --sample and --step"
-        fail(f"{choice} choose lines of text or markdown; {form} holds all")
+        fail(f"{choice} choose lines of text, markdown or latex; {form} holds all")
     with reported():
         from deltarule.explain.case import case_of
         from deltarule.explain.trace.report import trace as traced
@@ -124,32 +98,18 @@ def trace(
             "max_lines": most,
             "max_terms": max_terms or None,
         }
-        if form is Format.json:
-            text = done.to_json()
-        elif form is Format.html:
-            text = done.to_html(**shown)
-        else:
-            write = done.to_text if form is Format.text else done.to_markdown
-            text = write(layer=layer, neuron=neuron, sample=sample, step=step, **shown)
-        text = text.rstrip("\n") + "\n"
-        if output is not None:
-            write_atomically(output, text.encode())
     for one in case.notes:
         note(one)
-    if output is None:
-        with printing():
-            print(text, end="")
-    else:
-        err.print(f"{form} in {output}", soft_wrap=True)
-
-
-def _by_name(output: Path | None) -> Format:
-    """The format that a file's name ends in; text for stdout and for a name without an end."""
-    suffix = "" if output is None else output.suffix.lower()
-    if suffix and suffix not in _BY_SUFFIX:
-        known = ", ".join(_BY_SUFFIX)
-        fail(f"--output {output}: the name must end in {known}; --format says else what to write")
-    return _BY_SUFFIX.get(suffix, Format.text)
+    chosen_lines = shown | {"layer": layer, "neuron": neuron, "sample": sample, "step": step}
+    show(
+        done,
+        form,
+        output,
+        text=lambda: done.to_text(**chosen_lines),
+        markdown=lambda: done.to_markdown(**chosen_lines),
+        html=lambda: done.to_html(**shown),
+        latex=lambda: done.to_latex(standalone=output is not None, **chosen_lines),
+    )
 
 
 def _numbers(option: str, text: str | None) -> list[list[float]] | None:

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from deltarule.cli.app import Data, Json, Quiet, Task, app, numbers, require_apart, require_picture
-from deltarule.cli.output import (
-    fail,
-    goal_line,
-    note,
-    out,
-    plain_table,
-    printing,
-    reported,
-    show_json,
-)
-
-if TYPE_CHECKING:
-    from deltarule.tuning import LearningCurve, Trial, Tuning
-
-_SHOWN = 5
+from deltarule.cli.output import fail, note, out, printing, reported, show_document, show_json
 
 Target = Annotated[str, typer.Option(help="The column to predict.")]
 Scoring = Annotated[
@@ -126,95 +112,14 @@ def tune(
             done.plot(plot)
     written = {"model": output, "study": study, "plot": plot}
     if as_json:
-        show_json({name: path and str(path) for name, path in written.items()} | _as_json(done))
+        show_json({name: path and str(path) for name, path in written.items()} | done.to_dict())
         return
     with printing():
-        _print_tuning(done)
+        show_document(done.document())
         out.print()
         for name, path in written.items():
             if path is not None:
                 out.print(f"{name:<6} {path}", soft_wrap=True)
-
-
-def _as_json(done: Tuning) -> dict[str, Any]:
-    importance = done.importance()
-    return {
-        "task": done.model.target.task,
-        "search": done.search,
-        "scoring": done.scoring,
-        "folds": done.folds,
-        "best": done.best.to_dict(),
-        **done.scores,
-        "defaults": done.default_scores,
-        "trials": [trial.to_dict() for trial in done.trials],
-        "resumed": done.resumed,
-        "importance": None if importance is None else importance.shares,
-        "importance_r2": None if importance is None else importance.r2,
-        "stopped": done.stopped,
-        "seconds": round(done.seconds, 3),
-        "notes": done.notes,
-    }
-
-
-def _print_tuning(done: Tuning) -> None:
-    ended = len({trial.number for trial in done.trials})
-    failed = sum(trial.failed is not None for trial in done.trials)
-    where = (
-        f"{len(done.split.validation):,} validation rows"
-        if done.folds == 1
-        else f"{done.folds} folds"
-    )
-    out.print(goal_line(done.model), soft_wrap=True)
-    out.print(
-        f"{ended} trial{'s' * (ended != 1)}{f', {failed} failed' * (failed > 0)} "
-        f"({done.search} search, {done.scoring} on {where}, stopped: {done.stopped}) "
-        f"in {done.seconds:.1f} s\n",
-        soft_wrap=True,
-    )
-    table = plain_table("trial", done.scoring, "epochs", "seconds", "parameters")
-    shown = done.ranked[:_SHOWN]
-    for trial in shown + [t for t in done.ranked[_SHOWN:] if t is done.default]:
-        table.add_row(*_cells(trial))
-    out.print(table)
-    if done.best is done.default:
-        out.print("no trial was better than the defaults (trial 1)")
-    _print_importance(done)
-    _print_scores(done)
-
-
-def _cells(trial: Trial) -> list[str]:
-    return [
-        str(trial.number),
-        f"{trial.score:.4f}",
-        f"{sum(trial.best_epochs) / len(trial.best_epochs):.0f}",
-        f"{trial.seconds:.2f}",
-        str(trial),
-    ]
-
-
-def _print_importance(done: Tuning) -> None:
-    found = done.importance()
-    if found is None:
-        return
-    largest = [f"{name} {share:.0%}" for name, share in found.shares.items() if share >= 0.05]
-    out.print(
-        f"\nwhat mattered: {', '.join(largest)} (of what a forest explains over {found.trials} "
-        f"trials; its R^2 on unseen trials is {found.r2:.2f})",
-        soft_wrap=True,
-    )
-
-
-def _print_scores(done: Tuning) -> None:
-    """The test scores of the best model and the defaults (validation scores without a test)."""
-    part = "test" if "test" in done.scores else "validation"
-    rows = len(done.split.test if part == "test" else done.split.validation)
-    best = done.scores[part]
-    table = plain_table("", *best)
-    for name, scores in (("best model", best), ("defaults", done.default_scores.get(part, {}))):
-        if scores:
-            table.add_row(name, *(f"{scores[metric]:.4f}" for metric in best))
-    out.print(f"\non {rows:,} {part} rows")
-    out.print(table)
 
 
 @app.command(
@@ -275,7 +180,7 @@ def learning_curve(
         show_json({"plot": output and str(output)} | done.to_dict())
         return
     with printing():
-        _print_curve(done)
+        show_document(done.document())
         if output is not None:
             out.print(f"\npicture {output}", soft_wrap=True)
 
@@ -285,17 +190,3 @@ def _sizes(text: str) -> list[float]:
         return [float(part) if "." in part else int(part) for part in text.split(",")]
     except ValueError:
         fail(f"--sizes {text!r}: numbers separated by commas are needed, such as 100,1000")
-
-
-def _print_curve(done: LearningCurve) -> None:
-    folds = done.validation_scores.shape[1]
-    out.print(f"{done.scoring}, mean and standard deviation over {folds} folds\n")
-    table = plain_table("rows", "training", "", "validation", "", "seconds")
-    for rows, train, held, seconds in done.table():
-        table.add_row(
-            f"{rows:,}",
-            *(text for mean, spread in (train, held) for text in (f"{mean:.4f}", f"{spread:.4f}")),
-            f"{seconds:.2f}",
-        )
-    out.print(table)
-    out.print(f"\n{done.verdict}", soft_wrap=True)

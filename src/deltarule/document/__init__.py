@@ -14,9 +14,9 @@ it knows; text, Markdown, HTML, LaTeX, JSON, `print` and the notebook follow:
         def to_dict(self) -> dict[str, Any]:
             return {"sizes": self.sizes}
 
-- Blocks: Title, Heading, Lines, Point, Names, Items, Table, Listing (`blocks.py`). What they say is
-  a phrase: a str, Code, Tag, Marked, a formula (`formulas.py`), or a tuple of these. Writers leave
-  out blocks that are empty. A new block is a class there and a case in each of four writers.
+- Blocks: Title, Heading, Lines, Notes, Point, Names, Items, Table, Listing (`blocks.py`). What they
+  say is a phrase: a str, Code, Tag, Marked, a formula (`formulas.py`), or a tuple of these. Writers
+  leave out empty blocks. A new block is a class there and a case in each of four writers.
 - A result with options, such as how many layers are shown, overrides `to_text` and builds another
   document: `return text.write(self.document(max_layers))`.
 - What cannot be blocks (the picture of a trace, a derivation side by side) writes itself, but in
@@ -38,6 +38,7 @@ from deltarule.document.blocks import (
     Listing,
     Marked,
     Names,
+    Notes,
     Phrase,
     Point,
     Table,
@@ -58,6 +59,7 @@ __all__ = [
     "Listing",
     "Marked",
     "Names",
+    "Notes",
     "Phrase",
     "Point",
     "Shown",

@@ -105,6 +105,11 @@ class Lines(Block):
 
 
 @dataclass(frozen=True)
+class Notes(Lines):
+    """What else a reader should know; the command line says it on stderr instead."""
+
+
+@dataclass(frozen=True)
 class Point(Block):
     """A sentence under a name of its own."""
 

@@ -56,13 +56,13 @@ def phrase(said: Phrase) -> str:
 
 def table(of: Table) -> list[str]:
     """The rows that are shown, in one `tabular`."""
-    return _tabular(of, of.shown)
+    return _tabular(of, of.shown, of.align)
 
 
-def _tabular(of: Table, rows: Sequence[Sequence[Phrase]]) -> list[str]:
+def _tabular(of: Table, rows: Sequence[Sequence[Phrase]], align: str) -> list[str]:
     head = [_row(of.head) + r" \\ \hline"] if of.head else []
     return [
-        rf"\begin{{tabular}}{{{of.align}}}",
+        rf"\begin{{tabular}}{{{align}}}",
         *head,
         *(_row(row) + r" \\" for row in rows),
         r"\end{tabular}",
@@ -123,8 +123,13 @@ def _tables(of: Table) -> Iterator[str]:
         yield phrase(of.caption) + r"\par"
     long = max(map(len, text.table(of)))
     size = next((size for most, size in _SIZES if long > most), "")
+    align = of.align
+    if long > _SIZES[0][0] and align.endswith("l"):  # what is last and too long is broken
+        last = max(len(text.phrase(row[-1])) for row in of.shown)
+        share = max(0.4, 0.95 - 0.01 * (long - last))
+        align, size = rf"{align[:-1]}p{{{share:.2f}\linewidth}}", _SIZES[1][1]
     for start in range(0, len(of.shown), _PAGE):
-        first, *lines = _tabular(of, of.shown[start : start + _PAGE])
+        first, *lines = _tabular(of, of.shown[start : start + _PAGE], align)
         yield from (rf"{{{size}{first}", *lines, "}" + r"\par" * (start + _PAGE < len(of.shown)))
     if of.more:
         yield rf"\par {escaped(of.more)}"

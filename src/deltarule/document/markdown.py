@@ -95,11 +95,10 @@ def _block(block: Block) -> Iterator[str]:
                 if numbered and number > 1:
                     yield ""
                 yield from _item(item, f"{number}. " if numbered else "- ")
-        case Table():
+        case Table() if block.rows:
             if block.caption:
                 yield from (phrase(block.caption), "")
-            if block.rows:
-                yield from table(block)
+            yield from table(block)
             if block.more:
                 yield from ("", block.more)
         case Listing(lines):

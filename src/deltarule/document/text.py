@@ -32,14 +32,19 @@ _INDENTS = {"1.": ("  {}. ", "     "), "-": ("- ", "  "), "  ": ("  ", "    "), 
 def write(document: Document) -> str:
     """The document, without a line end at its end."""
     lines: list[str] = []
+    for _, written, apart in laid_out(document):
+        lines += [""] * apart + written
+    return "\n".join(lines)
+
+
+def laid_out(document: Document) -> Iterator[tuple[Block, list[str], bool]]:
+    """Each block that says something, its lines, and whether a blank line stands above it."""
     headed = True
     for block in document.blocks:
         written = list(_block(block))
-        if written and not (headed or block.tight):
-            lines.append("")
-        lines += written
-        headed = isinstance(block, Heading) if written else headed
-    return "\n".join(lines)
+        if written:
+            yield block, written, not (headed or block.tight)
+            headed = isinstance(block, Heading)
 
 
 def phrase(said: Phrase) -> str:
@@ -96,11 +101,10 @@ def _block(block: Block) -> Iterator[str]:
         case Items():
             for number, item in enumerate(block.items, start=1):
                 yield from _item(item, block, number)
-        case Table():
+        case Table() if block.rows:
             if block.caption:
                 yield phrase(block.caption)
-            if block.rows:
-                yield from table(block)
+            yield from table(block)
             if block.more:
                 yield block.more
         case Listing(lines):

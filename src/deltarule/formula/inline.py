@@ -10,6 +10,7 @@ import html
 from collections.abc import Sequence
 
 from deltarule.formula.expression import Index
+from deltarule.formula.latex import escaped
 from deltarule.formula.plain import Plain
 
 MINUS = "\N{MINUS SIGN}"
@@ -81,7 +82,7 @@ class Html(Plain):
 class InlineLatex(Plain):
     """For math mode, without dollar signs."""
 
-    space = dot = r" \, "
+    space, dot = r" \, ", r" \cdot "
     odot = r" \odot "
 
     def ident(
@@ -100,6 +101,15 @@ class InlineLatex(Plain):
         if sup:
             text += f"^{{{sup}}}"
         return text + (f"[{','.join(map(str, at))}]" if at else "")
+
+    def number(self, value: float) -> str:
+        """A power of ten as one."""
+        digits, _, exponent = super().number(value).partition("e")
+        return digits + (rf" \cdot 10^{{{exponent}}}" if exponent else "")
+
+    def words(self, text: str) -> str:
+        """Upright, its special characters escaped."""
+        return rf"\textrm{{{escaped(text)}}}"
 
     def derivative(self, body: str, by: str) -> str:
         r"""\partial on one line."""

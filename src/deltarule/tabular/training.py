@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.document import Document, Lines, Notes, Shown, Table, Title
+from deltarule.document.blocks import Block
 from deltarule.errors import DataError, SpecError
 from deltarule.network.network import Network
 from deltarule.tabular.encoder import TableEncoder
@@ -17,13 +19,16 @@ from deltarule.tabular.model import TableModel
 from deltarule.tabular.read import read_table
 from deltarule.tabular.split import Split, split_rows
 from deltarule.tabular.target import TargetColumn
+from deltarule.tabular.wording import PARTS, goal_line, label, score_table
 from deltarule.training.history import History
 from deltarule.training.plan import train
 from deltarule.training.stopping import EarlyStopping
 
+_MOST_CONFUSIONS = 6
+
 
 @dataclass
-class TableTraining:
+class TableTraining(Shown):
     """What `train_table` gives.
 
     Attributes
@@ -49,6 +54,53 @@ class TableTraining:
     confusions: list[tuple[Any, Any, int]]
     notes: list[str]
     seconds: float
+
+    def document(self) -> Document:
+        """What was learnt and how well, what is confused, and gradient norms."""
+        history, rows = self.history, self.split._asdict()
+        scores = {PARTS[part]: (len(rows[part]), of) for part, of in self.scores.items()}
+        blocks: list[Block] = [
+            Title(goal_line(self.model.target)),
+            Lines([repr(self.model.network)], tight=True),
+            Lines([history.outcome(self.seconds)], tight=True),
+            score_table(scores),
+        ]
+        if self.model.target.task == "classify":
+            blocks += self._confused()
+        return Document([*blocks, history.norms(), Notes([f"note: {one}" for one in self.notes])])
+
+    def _confused(self) -> list[Block]:
+        part = judged(self.split)
+        wrong = sum(count for _, _, count in self.confusions)
+        caption = f"confusions: {wrong:,} of {len(getattr(self.split, part)):,} {PARTS[part]} rows"
+        if not self.confusions:
+            return [Lines([caption])]
+        rows = [
+            (label(true), label(predicted), f"{count:,}")
+            for true, predicted, count in self.confusions[:_MOST_CONFUSIONS]
+        ]
+        others = self.confusions[_MOST_CONFUSIONS:]
+        left = sum(count for _, _, count in others)
+        more = [f"and {len(others)} more pairs ({left:,} rows)"] if others else []
+        head = ("true", "predicted", "rows")
+        return [Table(head, rows, "llr", caption=caption), Lines(more, tight=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the parameters and the rows, as JSON can hold it."""
+        return {
+            "task": self.model.target.task,
+            "rows": sum(map(len, self.split)),
+            "features": self.model.encoder.width,
+            "network": repr(self.model.network),
+            **self.scores,
+            "epochs": len(self.history),
+            "best_epoch": self.history.best_epoch,
+            "stopped": self.history.stopped,
+            "seconds": round(self.seconds, 3),
+            "notes": self.notes,
+            "confusions": self.confusions,
+            "history": self.history.to_dict(),
+        }
 
 
 def train_table(
@@ -129,16 +181,21 @@ def train_table(
     )
     seconds = time.perf_counter() - start
     parts: dict[str, NDArray[np.int64]] = split._asdict()
-    judged = next(rows for rows in (split.test, split.validation, split.train) if rows.size)
+    tested = frame[getattr(split, judged(split))]
     return TableTraining(
         model=model,
         history=history,
         split=split,
         scores={name: model._score(X[rows], Y[rows]) for name, rows in parts.items() if rows.size},
-        confusions=model.confusions(frame[judged]) if goal.task == "classify" else [],
+        confusions=model.confusions(tested) if goal.task == "classify" else [],
         notes=list(encoder.notes),
         seconds=seconds,
     )
+
+
+def judged(split: Split) -> str:
+    """The part on which a model is judged: the test rows, or the next best ones."""
+    return next(part for part in ("test", "validation", "train") if len(getattr(split, part)))
 
 
 def enough_epochs(rows: int, batch_size: int | str) -> int:

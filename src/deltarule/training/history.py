@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.errors import DeltaruleError
-from deltarule.files import write_atomically
+from deltarule.document import Document, Lines, Shown, Table, Title
+from deltarule.document.figures import new_figure, save_figure
+
+_MOST_EPOCHS = 12  # in a table; to_dict has all
 
 
 @dataclass
-class History:
+class History(Shown):
     """One entry per finished epoch in every list.
 
     Attributes
@@ -81,6 +82,46 @@ class History:
             return list(getattr(self, name))
         return self.metrics.get(name, [])
 
+    # -- for people ---------------------------------------------------------------------------
+
+    def document(self) -> Document:
+        """How training ended, some of its epochs, and gradient norms of three."""
+        ended = Lines([self.outcome(sum(self.seconds))], tight=True)
+        return Document([Title("Training"), ended, self._epochs(), self.norms()])
+
+    def outcome(self, seconds: float) -> str:
+        """How many epochs there were, which is the best, why they ended, in one line."""
+        epochs = f"{len(self)} epoch{'s' * (len(self) != 1)}"
+        best = f", best {self.best_epoch}" if self.best_epoch else ""
+        return f"{epochs}{best} ({self.stopped}) in {seconds:.2f} s"
+
+    def _epochs(self) -> Table:
+        """Losses and metrics: all epochs, or some evenly spaced and the best."""
+        count = len(self)
+        spaced = np.linspace(1, max(count, 1), _MOST_EPOCHS).round().astype(int).tolist()
+        shown = sorted({*spaced, self.best_epoch or 1}) if count > _MOST_EPOCHS else None
+        columns = {"loss": self.loss, "validation loss": self.validation_loss, **self.metrics}
+        columns["learning rate"] = self.learning_rate
+        known = {name: values for name, values in columns.items() if values}
+        rows = [
+            (f"{epoch}", *(f"{values[epoch - 1]:.4g}" for values in known.values()))
+            for epoch in shown or range(1, count + 1)
+        ]
+        caption = f"{len(shown)} of {count:,} epochs" if shown else ""
+        return Table(("epoch", *known), rows, "r" * (1 + len(known)), caption=caption)
+
+    def norms(self) -> Table:
+        """Gradient norms of each layer in the first epoch, one halfway, and the last."""
+        count = len(self.gradient_norms)
+        shown = sorted({0, count // 2, count - 1}) if count else []
+        by_layer = zip(*(self.gradient_norms[e] for e in shown), strict=True)
+        return Table(
+            ("layer", *(f"epoch {e + 1}" for e in shown)),
+            [(f"{l}", *(f"{norm:.3g}" for norm in of)) for l, of in enumerate(by_layer, start=1)],
+            "l" + "r" * len(shown),
+            caption="gradient norm per layer (first batch of an epoch)",
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -108,15 +149,8 @@ class History:
         ending). Needs the extra "plot": without it, DeltaruleError. OutputError if the file cannot
         be written.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise DeltaruleError(
-                "History.plot needs matplotlib: pip install 'deltarule[plot]'"
-            ) from None
         shown = [name for name in self.metrics if name != "rmse"]
-        figure = Figure(figsize=(5 * (2 + bool(shown)), 4), layout="constrained")
-        axes = list(figure.subplots(1, 2 + bool(shown)))
+        figure, axes = new_figure("History.plot", panels=2 + bool(shown))
         epochs = np.arange(1, len(self) + 1)
         marker = "o" if len(self) == 1 else ""  # one point makes no line
         axes[0].plot(epochs, self.loss, marker=marker, label="training")
@@ -144,11 +178,8 @@ class History:
             axis.xaxis.get_major_locator().set_params(integer=True)
             if self.best_epoch is not None:
                 axis.axvline(self.best_epoch, color="0.6", linestyle=":", label="best epoch")
-            axis.grid(alpha=0.3)
             if axis.get_legend_handles_labels()[0]:
                 axis.legend()
         if path is not None:
-            picture = io.BytesIO()
-            figure.savefig(picture, dpi=120, format=Path(path).suffix[1:] or "png")
-            write_atomically(path, picture.getvalue())
+            save_figure(figure, path)
         return figure

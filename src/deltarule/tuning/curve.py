@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from deltarule import options
+from deltarule.document import Document, Lines, Notes, Shown, Table, Title
 from deltarule.document.figures import new_figure, save_figure
 from deltarule.errors import DataError, DivergenceError, SpecError
 from deltarule.tabular import TargetColumn, split_rows
@@ -31,7 +32,7 @@ _CONFIDENCE = 0.90  # two-sided: 5 % that rows which do not help seem to
 
 
 @dataclass
-class LearningCurve:
+class LearningCurve(Shown):
     """What `learning_curve` gives.
 
     Attributes
@@ -106,6 +107,23 @@ class LearningCurve:
         train = zip(*_mean_and_spread(self.train_scores), strict=True)
         held = zip(*_mean_and_spread(self.validation_scores), strict=True)
         return list(zip(self.sizes, train, held, self.seconds.mean(axis=1), strict=True))
+
+    def document(self) -> Document:
+        """Scores by size, and whether more rows would help."""
+        folds = self.validation_scores.shape[1]
+        rows = [
+            (
+                f"{size:,}",
+                *(f"{number:.4f}" for number in (*train, *held)),
+                f"{seconds:.2f}",
+            )
+            for size, train, held, seconds in self.table()
+        ]
+        head = ("rows", "training", "", "validation", "", "seconds")
+        title = f"{self.scoring}, mean and standard deviation over {folds} folds"
+        table = Table(head, rows, "rrlrlr")
+        notes = Notes([f"note: {one}" for one in self.notes])
+        return Document([Title(title), table, Lines([self.verdict]), notes])
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON can hold it (NaN for what failed)."""

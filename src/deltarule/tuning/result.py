@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.document import Document, Lines, Notes, Shown, Table, Title
+from deltarule.document.blocks import Block
 from deltarule.document.figures import new_figure, save_figure
 from deltarule.tabular import Split
 from deltarule.tabular.model import TableModel
+from deltarule.tabular.wording import goal_line
 from deltarule.tuning.importance import Importance, measure
 from deltarule.tuning.study import Trial
 
+_MOST_TRIALS = 5  # in a table; to_dict has all
+_LEAST_SHARE = 0.05  # below it a parameter did not matter
+
 
 @dataclass
-class Tuning:
+class Tuning(Shown):
     """What `tune` gives.
 
     Attributes
@@ -77,6 +83,88 @@ class Tuning:
         """How much of the differences between trials each parameter explains; None if too few
         trials tell it (see `measure`)."""
         return measure(self.trials)
+
+    def document(self) -> Document:
+        """How the search went, its best trials, what mattered, and the scores of the best model."""
+        blocks: list[Block] = [
+            Title(goal_line(self.model.target)),
+            Lines([self._searched()], tight=True),
+            self._best_trials(),
+        ]
+        if self.best is self.default:
+            blocks.append(Lines(["no trial was better than the defaults (trial 1)"], tight=True))
+        notes = Notes([f"note: {one}" for one in self.notes])
+        return Document([*blocks, Lines(self._mattered()), self._judged(), notes])
+
+    def _searched(self) -> str:
+        ended = len({trial.number for trial in self.trials})
+        failed = sum(trial.failed is not None for trial in self.trials)
+        where = f"{self.folds} folds"
+        if self.folds == 1:
+            where = f"{len(self.split.validation):,} validation rows"
+        return (
+            f"{ended} trial{'s' * (ended != 1)}{f', {failed} failed' * (failed > 0)} "
+            f"({self.search} search, {self.scoring} on {where}, stopped: {self.stopped}) "
+            f"in {self.seconds:.1f} s"
+        )
+
+    def _best_trials(self) -> Table:
+        """The best ones, and the defaults wherever they stand."""
+        first, others = self.ranked[:_MOST_TRIALS], self.ranked[_MOST_TRIALS:]
+        rows = [
+            (
+                f"{trial.number}",
+                f"{trial.score:.4f}",
+                f"{sum(trial.best_epochs) / len(trial.best_epochs):.0f}",
+                f"{trial.seconds:.2f}",
+                str(trial),
+            )
+            for trial in first + [trial for trial in others if trial is self.default]
+        ]
+        head = ("trial", self.scoring, "epochs", "seconds", "parameters")
+        return Table(head, rows, "rrrrl")
+
+    def _mattered(self) -> list[str]:
+        found = self.importance()
+        if found is None:
+            return []
+        largest = [f"{n} {share:.0%}" for n, share in found.shares.items() if share >= _LEAST_SHARE]
+        return [
+            f"what mattered: {', '.join(largest)} (of what a forest explains over {found.trials} "
+            f"trials; its R^2 on unseen trials is {found.r2:.2f})"
+        ]
+
+    def _judged(self) -> Table:
+        """Test scores of the best model and the defaults (validation scores without a test)."""
+        part = "test" if "test" in self.scores else "validation"
+        best, defaults = self.scores[part], self.default_scores.get(part)
+        rows = [
+            (name, *(f"{scores[metric]:.4f}" for metric in best))
+            for name, scores in (("best model", best), ("defaults", defaults))
+            if scores
+        ]
+        caption = f"on {len(getattr(self.split, part)):,} {part} rows"
+        return Table(("", *best), rows, "l" + "r" * len(best), caption=caption)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the model's parameters and the rows, as JSON can hold it."""
+        importance = self.importance()
+        return {
+            "task": self.model.target.task,
+            "search": self.search,
+            "scoring": self.scoring,
+            "folds": self.folds,
+            "best": self.best.to_dict(),
+            **self.scores,
+            "defaults": self.default_scores,
+            "trials": [trial.to_dict() for trial in self.trials],
+            "resumed": self.resumed,
+            "importance": None if importance is None else importance.shares,
+            "importance_r2": None if importance is None else importance.r2,
+            "stopped": self.stopped,
+            "seconds": round(self.seconds, 3),
+            "notes": self.notes,
+        }
 
     def plot(self, path: str | Path | None = None) -> Any:
         """The score of every trial, and the best so far.

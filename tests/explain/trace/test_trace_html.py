@@ -95,7 +95,7 @@ def test_the_page_is_whole_and_needs_nothing_else(notation: str) -> None:
         assert ("meta", "content", "width=device-width, initial-scale=1") in parsed.attributes
         policy = [value for tag, name, value in parsed.attributes if "default-src" in value]
         assert policy[0].startswith("default-src 'none'")
-        for media in ("prefers-color-scheme: dark", "@media print", "max-width"):
+        for media in ("color-scheme: light dark", "@media print", "max-width"):
             assert media in page
 
 
@@ -103,7 +103,7 @@ def test_the_page_is_whole_and_needs_nothing_else(notation: str) -> None:
 def test_tables_hold_the_lines_of_the_text(notation: str) -> None:
     done = several()
     text = lines(done.to_text(notation=notation, max_lines=None))
-    cells = Page(done.to_html(notation=notation, max_lines=None)).cells[3:]  # after the results
+    cells = Page(done.to_html(notation=notation, max_lines=None)).cells[6:]  # after the results
     assert len(cells) == 2 * len(text)
     for symbol, rest, line in zip(cells[::2], cells[1::2], text, strict=True):
         assert len(symbol) >= 1

@@ -257,3 +257,23 @@ def test_str_is_the_text_and_repr_is_one_line() -> None:
         "Trace(Network(2-2-2, sigmoid, squared_error, 12 parameters, float64), 1 sample, 1 step, "
         "loss 0.298371 -> 0.291028)"
     )
+
+
+def test_latex_sets_formulas_words_and_numbers() -> None:
+    done = dr.trace("yehoshua").to_latex()
+    assert r"hidden layer 1: $z_{1}[j] = \sum_{i} a_{0}[i] \, W_{1}[i,j] + b_{1}[j]$\par" in done
+    assert r"$z_{1}[2]$ & $= 1 \cdot (-0.2) + 0 \cdot 0 + 0.7 = 0.5$ \\" in done
+    assert r"before & $C$ = 0.397726, output 0.671846 \\" in done
+    net = dr.Network([1, 1], "identity", rng=0)
+    net.theta = [1e-9, 2.0]
+    small = dr.trace(net, [[1.0], [0.0]], [[0.0], [0.0]]).to_latex()
+    assert r"= 1 \cdot 2 + 1 \cdot 10^{-9} = 2$" in small
+    assert r"= \textrm{mean over the samples of }" in small
+
+
+def test_a_name_cannot_become_latex() -> None:
+    name = r"\input{x} $100 & 5%"
+    own = dr.Activation("own", np.tanh, lambda z: 1 - np.tanh(z) ** 2, formula=name)
+    done = dr.trace(dr.Network([1, 2, 1], [own, "identity"], rng=0), [1.0], [0.0]).to_latex()
+    assert r"\input{x}" not in done
+    assert r"\textbackslash{}input\{x\} \$100 \& 5\%" in done

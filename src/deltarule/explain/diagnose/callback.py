@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 
 from deltarule import options
+from deltarule.document import Document, Shown, Table, Title, text
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 from deltarule.explain.case import Case
 from deltarule.explain.diagnose.findings import find
+from deltarule.explain.diagnose.layout import number, percent
 from deltarule.explain.diagnose.measure import measure
 from deltarule.explain.diagnose.report import Diagnosis, diagnosis_of, draw_rows
-from deltarule.explain.diagnose.text import aligned, number, percent
 from deltarule.training.callbacks import Callback, Progress
 
 
-class Diagnose(Callback):
+class Diagnose(Callback, Shown):
     """Look at every layer each so many epochs of a training, at the price of a few rows.
 
     A record is a `Diagnosis` in the network's own precision, without the comparison with float32,
@@ -89,9 +90,21 @@ class Diagnose(Callback):
             )
         )
 
+    def document(self) -> Document:
+        """One row a record: loss, gradient from end to end, saturated and dead units, findings."""
+        return Document([Title("Diagnoses during training"), self._table()])
+
     def to_text(self) -> str:
-        """One line a record: loss, gradient from end to end, saturated and dead units, findings."""
-        head = ["epoch", "loss", "delta 1", "delta L", "1/L", "saturated", "dead", "found"]
+        """The rows of `document`."""
+        return "\n".join(text.table(self._table())) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was asked for, and every record as `Diagnosis.to_dict` gives it."""
+        records = [one.to_dict() for one in self._records]
+        return {"every": self.every, "rows": self.rows, "rng": self.rng, "records": records}
+
+    def _table(self) -> Table:
+        head = ("epoch", "loss", "delta 1", "delta L", "1/L", "saturated", "dead", "found")
         rows = []
         for d in self._records:
             first, last = d.layers[0], d.layers[-1]
@@ -107,7 +120,7 @@ class Diagnose(Callback):
                     ", ".join(f"{one.code} ({one.layer})" for one in d.findings) or "nothing",
                 ]
             )
-        return aligned(head, rows, left=(7,)) + "\n"
+        return Table(head, rows, "rrrrrrrl")
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Along the epochs: rms of delta of each layer, shares of saturated and dead units.
@@ -120,9 +133,6 @@ class Diagnose(Callback):
         from deltarule.explain.diagnose.plot import plot_records
 
         return plot_records(self._records, path)
-
-    def __str__(self) -> str:
-        return self.to_text()
 
     def __repr__(self) -> str:
         return f"Diagnose(every={self.every}, rows={self.rows}, {len(self._records)} records)"

@@ -6,8 +6,6 @@ term, layer Jacobians, numbers that are not finite; and what would help, each ad
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from deltarule import options
+from deltarule.document import Document, Shown, html, json, latex, markdown, text
 from deltarule.equations.params import Array
 from deltarule.errors import DataError
 from deltarule.explain.case import Source, case_of
@@ -22,9 +21,9 @@ from deltarule.explain.diagnose.advice import ROWS as TRIAL_ROWS
 from deltarule.explain.diagnose.advice import advise
 from deltarule.explain.diagnose.diagnosed import Diagnosed
 from deltarule.explain.diagnose.findings import Finding, find
+from deltarule.explain.diagnose.layout import document
 from deltarule.explain.diagnose.measure import Measured, measure
 from deltarule.explain.diagnose.plot import plot_diagnosis
-from deltarule.explain.diagnose.text import diagnosis_text
 from deltarule.network.network import Network
 
 FORMAT = "deltarule.diagnosis"
@@ -32,16 +31,32 @@ VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnosis(Diagnosed):
-    """What `diagnose` gives: `print(d)` or `d.to_text()`, `to_dict`, `to_json`, `plot`."""
+class Diagnosis(Diagnosed, Shown):
+    """What `diagnose` gives: `print` it, `plot`, or any format of `Shown`."""
 
-    def to_text(self, max_layers: int | None = 12) -> str:
+    def document(self, max_layers: int | None = 12) -> Document:
         """Tables of the layers, the findings and the advice.
 
         Of more than `max_layers` layers (None: no limit) those are shown between which something
         happens, and some evenly spaced.
         """
-        return diagnosis_text(self, max_layers)
+        return document(self, max_layers)
+
+    def to_text(self, max_layers: int | None = 12) -> str:
+        """As plain text; see `document`."""
+        return text.write(self.document(max_layers)) + "\n"
+
+    def to_markdown(self, max_layers: int | None = 12) -> str:
+        """As Markdown; see `document`."""
+        return markdown.write(self.document(max_layers))
+
+    def to_html(self, max_layers: int | None = None) -> str:
+        """As one page that needs nothing else; see `document`."""
+        return html.write(self.document(max_layers))
+
+    def to_latex(self, max_layers: int | None = 12, *, standalone: bool = False) -> str:
+        """For a LaTeX document, or a whole one; see `document`."""
+        return latex.write(self.document(max_layers), standalone)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it: None for NaN, infinity and what was not measured."""
@@ -72,12 +87,12 @@ class Diagnosis(Diagnosed):
             "seed": self.seed,
             "notes": self.notes,
         }
-        plain: dict[str, Any] = _plain(value)
+        plain: dict[str, Any] = json.plain(value)
         return plain
 
     def to_json(self, indent: int | None = None) -> str:
         """`to_dict` as text."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+        return json.write(self.to_dict(), indent)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """By layer: rms of delta, size of the activations, shares of saturated and dead units.
@@ -87,9 +102,6 @@ class Diagnosis(Diagnosed):
         be written.
         """
         return plot_diagnosis(self, path)
-
-    def __str__(self) -> str:
-        return self.to_text()
 
     def __repr__(self) -> str:
         codes = ", ".join(one.code for one in self.findings) or "nothing found"
@@ -204,12 +216,3 @@ def _seed(rng: Any) -> tuple[int, np.random.Generator]:
     if isinstance(rng, int | np.integer):
         return int(rng), generator
     return int(generator.integers(2**31)), generator
-
-
-def _plain(value: Any) -> Any:
-    """The value with lists for tuples, and None for NaN and infinity."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

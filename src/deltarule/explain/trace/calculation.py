@@ -21,15 +21,14 @@ from deltarule.formula.expression import (
     signed,
 )
 from deltarule.formula.function import Words
-from deltarule.formula.plain import Plain
 from deltarule.formula.symbols import Symbols
 
 
 class Line(NamedTuple):
     """One number: `symbol = numbers = value`, or `symbol <- numbers = value`."""
 
-    symbol: str
-    numbers: str
+    symbol: Expression
+    numbers: Expression | None
     value: float
     arrow: str = "="
 
@@ -50,24 +49,16 @@ class Writer:
     ----------
     trace : Traced
     symbols : Symbols
-    out : Plain
-        How formulas and numbers are written.
     max_terms : int or None
         Of a sum; what a longer one leaves out is put in as one number: `+ 0.3 (776 more)`.
     """
 
-    def __init__(self, trace: Traced, symbols: Symbols, out: Plain, max_terms: int | None) -> None:
+    def __init__(self, trace: Traced, symbols: Symbols, max_terms: int | None) -> None:
         self.trace, self.net = trace, trace.net
         self.symbols, self.notation = symbols, symbols.notation
-        self.out = out
         self.max_terms = max_terms
         self.L = len(trace.net.sizes) - 1
         self.canonical = trace.net.loss.links(trace.net.activations[-1])
-
-    def _line(
-        self, symbol: Expression, numbers: Expression, value: float, arrow: str = "="
-    ) -> Line:
-        return Line(self.out.write(symbol), self.out.write(numbers), value, arrow)
 
     def _sum(
         self, x: Array, w: Array, there: Array | None, w_first: bool, bias: float | None = None
@@ -99,12 +90,12 @@ class Writer:
             self.notation.weight_first,
             None if b is None else b[j],
         )
-        return self._line(self.symbols.z(l, j + 1), numbers, done.z[l - 1][s, j])
+        return Line(self.symbols.z(l, j + 1), numbers, done.z[l - 1][s, j])
 
     def a(self, done: TracedPass, l: int, s: int, j: int) -> Line:
         f = self.net.activations[l - 1]
         numbers = by_hand.value(f, l, done.z[l - 1][s], j, self.max_terms)
-        return self._line(self.symbols.a(l, j + 1), numbers, done.a[l][s, j])
+        return Line(self.symbols.a(l, j + 1), numbers, done.a[l][s, j])
 
     def J(self, done: TracedPass, s: int, name: Expression, _: int) -> Line:
         o, y, loss = done.output[s], self.trace.Y[s], self.net.loss
@@ -115,10 +106,10 @@ class Writer:
         terms = by_hand.loss_terms(loss, o, y, z, shown, self.notation.target_first)
         if len(rest):
             terms.append(by_hand.more(by_hand.loss_of_outputs(loss, o, y, z, rest), len(rest)))
-        return self._line(name, total(terms), done.sample_losses[s])
+        return Line(name, total(terms), done.sample_losses[s])
 
     def C(self, done: TracedPass, _: int) -> Line:
-        return self._line(self.symbols.C, self._shared(done.sample_losses), done.loss)
+        return Line(self.symbols.C, self._shared(done.sample_losses), done.loss)
 
     def _shared(self, x: Array, d: Array | None = None, sign: int = 1) -> Expression:
         """Mean or sum over the samples of x_s, or of x_s*d_s."""
@@ -141,9 +132,9 @@ class Writer:
         if l == self.L:
             o, y = step.before.output[s, j], self.trace.Y[s, j]
             slope = by_hand.loss_slope(self.net.loss, o, y, value)
-            return Line(self.out.write(name), self.out.factor(slope), value)
+            return Line(name, Product((slope,)), value)
         numbers = self._from_above(step, l, s, j)
-        return self._line(name, signed(self.notation.sign, numbers), value)
+        return Line(name, signed(self.notation.sign, numbers), value)
 
     def _from_above(self, step: TracedStep, l: int, s: int, j: int) -> Expression:
         """sum_k delta_{l+1}[k] W_{l+1}[j,k]."""
@@ -153,7 +144,7 @@ class Writer:
 
     def _delta_line(self, step: TracedStep, l: int, s: int, j: int, numbers: Expression) -> Line:
         value = self.notation.sign * step.delta[l - 1][s, j]
-        return self._line(self.symbols.delta(l, j + 1), numbers, value)
+        return Line(self.symbols.delta(l, j + 1), numbers, value)
 
     def _slope(self, step: TracedStep, l: int, s: int, j: int) -> Expression:
         return by_hand.slope(self.net.activations[l - 1], l, step.before.z[l - 1][s, j])
@@ -203,18 +194,18 @@ class Writer:
         x, d = (d, x) if self.notation.weight_first else (x, d)
         name = Derivative(self.symbols.C, self.symbols.W(l, i + 1, j + 1))
         numbers = self._shared(x, d, self.notation.sign)
-        return self._line(name, numbers, step.weight_gradients[l - 1][i, j])
+        return Line(name, numbers, step.weight_gradients[l - 1][i, j])
 
     def db(self, step: TracedStep, l: int, j: int) -> Line:
         name = Derivative(self.symbols.C, self.symbols.b(l, j + 1))
         d, gradient = self.notation.sign * step.delta[l - 1][:, j], step.bias_gradients[l - 1]
         assert gradient is not None
-        return self._line(name, self._shared(d, None, self.notation.sign), gradient[j])
+        return Line(name, self._shared(d, None, self.notation.sign), gradient[j])
 
     def W(self, step: TracedStep, l: int, i: int, j: int) -> Line:
         old, new = step.before.weights[l - 1][i, j], step.after.weights[l - 1][i, j]
         numbers = self._moved(old, step.weight_gradients[l - 1][i, j])
-        return self._line(self.symbols.W(l, i + 1, j + 1), numbers, new, "<-")
+        return Line(self.symbols.W(l, i + 1, j + 1), numbers, new, "<-")
 
     def b(self, step: TracedStep, l: int, j: int) -> Line:
         old, new, g = (
@@ -225,7 +216,7 @@ class Writer:
         assert old is not None
         assert new is not None
         assert g is not None
-        return self._line(self.symbols.b(l, j + 1), self._moved(old[j], g[j]), new[j], "<-")
+        return Line(self.symbols.b(l, j + 1), self._moved(old[j], g[j]), new[j], "<-")
 
     def _moved(self, old: float, gradient: float) -> Expression:
         return difference(Number(old), _numbers(self.trace.learning_rate, gradient))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ PHASES = {
     "update": "Update",
     "after": "Forward pass after the update",
 }
+Form = TypeVar("Form", bound=Plain)
 _ONE = np.zeros((1, 1), dtype=np.intp)
 
 
@@ -49,8 +51,6 @@ class Group:
     entries : (m, 1) or (m, 2) array of int
         Unit j of the layer, or (i, j) of a weight, counted from 0.
     write : callable (j) or (i, j) -> Line
-    out : Plain
-        How the equation is written.
     """
 
     phase: str
@@ -60,12 +60,6 @@ class Group:
     equation: Expression
     entries: Array
     write: Callable[..., Line]
-    out: Plain
-
-    @property
-    def formula(self) -> str:
-        """The equation, written."""
-        return self.out.write(self.equation)
 
     def lines(self, entries: Array | None = None) -> list[Line]:
         """The lines of these entries, or of all."""
@@ -80,14 +74,12 @@ class Group:
 
 
 class Lines:
-    """All lines of a trace in one notation and one format; see `Writer` for max_terms.
+    """All lines of a trace in one notation; see `Writer` for max_terms.
 
     Parameters
     ----------
     digits : int or None
         Significant digits shown.
-    form : type of Plain
-        How formulas are written: as plain text, or set for a page.
     """
 
     def __init__(
@@ -96,16 +88,27 @@ class Lines:
         notation: str,
         digits: int | None,
         max_terms: int | None,
-        form: type[Plain] = Plain,
     ) -> None:
         self.trace, self.net = trace, trace.net
         self.symbols = Symbols(notation, trace.net.sizes)
         self.notation = self.symbols.notation
-        self.out = form(self.notation, self.symbols.set_apart, Figures(digits))
-        self.write = Writer(trace, self.symbols, self.out, max_terms)
+        self.n = Figures(digits)
+        self._forms: dict[type[Plain], Plain] = {}
+        self.write = Writer(trace, self.symbols, max_terms)
         self.L = len(trace.net.sizes) - 1
         loss = trace.net.loss
         self.fused = loss.fused_dJ is not None and loss.links(trace.net.activations[-1])
+
+    def written(self, formula: Expression, form: type[Form]) -> str:
+        """A formula in a format."""
+        return self.form(form).write(formula)
+
+    def form(self, form: type[Form]) -> Form:
+        """What writes formulas in a format, in this notation and with these digits."""
+        known = self._forms.get(form)
+        if known is None:
+            known = self._forms[form] = form(self.notation, self.symbols.set_apart, self.n)
+        return known  # type: ignore[return-value]  # of that very type
 
     # -- groups in the order of computation ---------------------------------------------------
 
@@ -167,7 +170,7 @@ class Lines:
     ) -> Group:
         """A group of one line for each unit of the layer, or of these entries."""
         there = self._units(l) if entries is None else entries
-        return Group(phase, l, s, quantity, equation, there, write, self.out)
+        return Group(phase, l, s, quantity, equation, there, write)
 
     def _forward(self, phase: str, done: TracedPass, l: int, s: int) -> Iterator[Group]:
         f = self.net.activations[l - 1]

@@ -8,27 +8,15 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
-from importlib import resources
+from pathlib import Path
 
+from deltarule.document import Document
+from deltarule.document import html as pages
+from deltarule.explain.trace.layout import document
 from deltarule.explain.trace.lines import Lines
-from deltarule.explain.trace.picture import Picture, calculation
-from deltarule.explain.trace.selection import (
-    Selection,
-    Shown,
-    Wanted,
-    check_shown,
-    facts,
-    heading,
-    left_out,
-    place,
-    results,
-)
+from deltarule.explain.trace.picture import Picture
+from deltarule.explain.trace.selection import Wanted
 from deltarule.explain.trace.steps import Traced
-from deltarule.formula.inline import Html
-
-# Nothing is fetched, whatever a name in the network may hold.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def page(
@@ -40,33 +28,20 @@ def page(
     max_terms: int | None,
 ) -> str:
     """What `Trace.to_html` gives."""
-    check_shown(digits, max_terms)
-    lines = Lines(trace, notation, digits, max_terms, Html)
-    selection = Selection(trace, lines, Wanted(max_lines=max_lines))
-    picture = Picture(trace, lines)
-    data = {"views": picture.views(), "delta": lines.notation.delta_name}
+    wanted = Wanted(max_lines=max_lines)
+    shown = document(trace, wanted, notation=notation, digits=digits, max_terms=max_terms)
+    picture = Picture(trace, Lines(trace, notation, digits, max_terms))
+    data = {"views": picture.views(), "delta": picture.lines.notation.delta_name}
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    known = facts(trace, digits)
-    if notation != "canonical":
-        known.append(f"notation: {lines.symbols.notation.document}")
-    return "".join(
-        [
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>Trace of {html.escape(repr(trace.net))}</title>",
-            f"<style>{_asset('trace.css')}</style></head>\n<body>",
-            "<header><h1>Trace of back-propagation</h1><ul>",
-            *(f"<li>{html.escape(fact)}</li>" for fact in known),
-            "</ul></header>\n<main>",
-            _picture(picture),
-            *_results(trace, lines),
-            *_tables(trace, lines, selection),
-            "</main>\n",
-            f'<script type="application/json" id="data">{written}',
-            f"</script><script>{_asset('trace.js')}</script></body></html>\n",
-        ]
-    )
+    head, tables = (pages.body(Document(part)) for part in (shown.blocks[:2], shown.blocks[2:]))
+    body = [
+        f"<header>{head}</header>",
+        f"<main>{_picture(picture)}",
+        f"{tables}</main>",
+        f'<script type="application/json" id="data">{written}</script>',
+    ]
+    title = f"Trace of {trace.net!r}"
+    return pages.page(title, "\n".join(body), style=_asset("trace.css"), script=_asset("trace.js"))
 
 
 def frame(page: str) -> str:
@@ -79,7 +54,7 @@ def frame(page: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8").strip()
+    return Path(__file__).with_name(name).read_text("utf-8")
 
 
 def _picture(picture: Picture) -> str:
@@ -99,44 +74,12 @@ def _picture(picture: Picture) -> str:
         '<button type="button" id="next" aria-label="next step">&#8250;</button></span>'
         f"{choice if len(picture.samples) > 1 else ''}"
         '<output id="loss"></output></div>'
-        f'<div class="scroll">{picture.svg()}</div>'
+        f"{pages.scrolling(picture.svg())}"
         '<p class="legend"><span id="meaning"></span>'
         '<span><i class="key"></i> positive</span> <span><i class="key neg"></i> negative</span>'
         "<span>the larger, the stronger</span></p>"
         f"{missing}"
         '<div id="panel" aria-live="polite"><p class="note">Point at a unit or an edge, tap it, or '
         "use Tab and the arrow keys: its formula with the numbers stands here.</p></div>"
-        "</section>\n"
+        "</section>"
     )
-
-
-def _results(trace: Traced, lines: Lines) -> Iterator[str]:
-    yield '<section><h2>Result</h2><table class="result">'
-    for name, what in results(trace, lines):
-        yield f"<tr><th>{name}</th><td>{what}</td></tr>"
-    yield "</table></section>\n"
-
-
-def _tables(trace: Traced, lines: Lines, selection: Selection) -> Iterator[str]:
-    """All lines, a section per phase and a table per formula."""
-    last = ""
-    for shown in selection:
-        head = heading(trace, shown)
-        if head != last:
-            yield ("</section>\n" if last else "") + f"<section><h2>{head}</h2>"
-            last = head
-        yield from _table(trace, lines, shown)
-    yield "</section>\n"
-    if selection.left_out:
-        yield f'<p class="note">{html.escape(left_out(selection))}</p>'
-
-
-def _table(trace: Traced, lines: Lines, shown: Shown) -> Iterator[str]:
-    group = shown.group
-    yield f"<table><caption><span>{place(trace, group)}</span> {group.formula}</caption>"
-    for line in shown.lines:
-        symbol, rest = calculation(lines, line)
-        yield f'<tr><td class="symbol">{symbol}</td><td>{rest}</td></tr>'
-    if shown.more:
-        yield f'<tr><td></td><td class="note">{shown.more} more</td></tr>'
-    yield "</table>"

@@ -14,11 +14,11 @@ import numpy as np
 
 from deltarule.equations.params import Array
 from deltarule.explain.trace.calculation import Line
+from deltarule.explain.trace.layout import calculated, layer_name
 from deltarule.explain.trace.lines import Lines
-from deltarule.explain.trace.selection import layer_name
 from deltarule.explain.trace.steps import Traced
 from deltarule.formula.expression import Expression
-from deltarule.formula.inline import MINUS
+from deltarule.formula.inline import MINUS, Html
 
 _DX, _DY, _R = 116, 64, 26  # distances of layers and units, radius of a unit
 _TOP, _SIDE = 62, 48
@@ -224,7 +224,7 @@ class _View:
 
     def loss(self, s: int) -> str:
         """C, and J of the sample."""
-        n, notation = self.lines.out.figures, self.lines.notation
+        n, notation = self.lines.n, self.lines.notation
         text = f"{notation.C} = {n(self.done.loss)}"
         if len(self.trace.X) > 1:
             text += f", sample {s}: {notation.J} = {n(self.done.sample_losses[s - 1])}"
@@ -263,7 +263,7 @@ class _View:
         l, at = wire.end.l, (wire.start.j, wire.end.j)
         w = float(self.done.weights[l - 1][at])
         name = self.lines.symbols.W(l, at[0] + 1, at[1] + 1)
-        shown = {"n": self.lines.out.write(name), "f": [self._given(name, w)]}
+        shown = {"n": self.lines.written(name, Html), "f": [self._given(name, w)]}
         result = self._number("w", w) | shown
         if self.after:
             return result
@@ -284,19 +284,15 @@ class _View:
             group = self.groups.get((phase, quantity, l, sample))
             if group is not None:
                 (line,) = group.lines(np.array([at]))
-                found.append([group.formula, " ".join(calculation(self.lines, line))])
+                found.append([self.lines.written(group.equation, Html), self._written(line)])
         return found
 
     def _given(self, name: Expression, value: float) -> list[str]:
         """A number that is not calculated."""
-        line = Line(self.lines.out.write(name), "", value)
-        return ["", " ".join(calculation(self.lines, line))]
+        return ["", self._written(Line(name, None, value))]
 
-
-def calculation(lines: Lines, line: Line) -> tuple[str, str]:
-    """A line as HTML: its symbol, and the calculation with its value."""
-    middle = f"{lines.out.relation(line.arrow).strip()} {line.numbers} " if line.numbers else ""
-    return line.symbol, f"{middle}= <b>{lines.out.number(line.value)}</b>"
+    def _written(self, line: Line) -> str:
+        return " ".join(part.html() for part in calculated(self.lines, line))
 
 
 def _rows(size: int) -> list[int | None]:

@@ -1,13 +1,12 @@
 """Every number of a few steps of gradient descent: forward, loss, backward, update, forward again.
 
 A trace reads the reference equations (backprop.py) in float64 and keeps all that they give. It is
-shown as text, Markdown or a page (`trace_text.py`, `trace_html.py`), or given to programs as JSON
+shown as text, Markdown, LaTeX (`layout.py`) or a page (`page.py`), or given to programs as JSON
 (`trace.schema.json`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +14,34 @@ from typing import Any
 import numpy as np
 
 from deltarule import options
+from deltarule.document import Document, Shown, json, latex
 from deltarule.explain.case import Source, case_of
+from deltarule.explain.trace import layout
 from deltarule.explain.trace.data import as_dict
 from deltarule.explain.trace.page import frame, page
-from deltarule.explain.trace.selection import Wanted, markdown, text
+from deltarule.explain.trace.selection import Wanted
 from deltarule.explain.trace.steps import Traced, Tracer
 
 
 @dataclass(frozen=True, eq=False)
-class Trace(Traced):
-    """What `trace` gives: `print(t)` or `t.to_text()`, `to_markdown`, `to_html`, `to_json`."""
+class Trace(Traced, Shown):
+    """What `trace` gives: `print` it, or any format of `Shown`."""
+
+    def document(
+        self,
+        *,
+        layer: int | None = None,
+        neuron: int | None = None,
+        sample: int | None = None,
+        step: int | None = None,
+        digits: int | None = 6,
+        notation: str = "canonical",
+        max_lines: int | None = 250,
+        max_terms: int | None = 12,
+    ) -> Document:
+        """The result, and a table for each formula; parameters as for `to_text`."""
+        wanted = Wanted(layer, neuron, sample, step, max_lines)
+        return layout.document(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
     def to_text(
         self,
@@ -53,7 +70,7 @@ class Trace(Traced):
         Raises SpecError if there is no such layer, neuron, sample, step or notation.
         """
         wanted = Wanted(layer, neuron, sample, step, max_lines)
-        return text(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
+        return layout.text(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
     def to_markdown(
         self,
@@ -69,7 +86,7 @@ class Trace(Traced):
     ) -> str:
         """The same as Markdown, one table per formula; parameters as for `to_text`."""
         wanted = Wanted(layer, neuron, sample, step, max_lines)
-        return markdown(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
+        return layout.markdown(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
 
     def to_html(
         self,
@@ -84,16 +101,17 @@ class Trace(Traced):
             self, notation=notation, digits=digits, max_lines=max_lines, max_terms=max_terms
         )
 
+    def to_latex(self, *, standalone: bool = False, **shown: Any) -> str:
+        """For a LaTeX document, or a whole one; other parameters as for `to_text`."""
+        return latex.write(self.document(**shown), standalone)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, as `trace_schema()` describes it: lists, all digits, null for no edge."""
         return as_dict(self)
 
     def to_json(self, indent: int | None = None) -> str:
         """`to_dict` as JSON; every number reads back as the same float, null stands for NaN."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
-
-    def __str__(self) -> str:
-        return self.to_text()
+        return json.write(self.to_dict(), indent)
 
     def __repr__(self) -> str:
         counts = ((len(self.X), "sample"), (len(self.steps), "step"))

@@ -1,4 +1,4 @@
-"""A trace as text and as Markdown: what is shown, what is left out, and how lines are laid out."""
+"""What of a trace is shown, and what is left out of a long one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from deltarule import options
-from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 from deltarule.explain.trace.calculation import Line
-from deltarule.explain.trace.lines import PHASES, Group, Lines
+from deltarule.explain.trace.lines import Group, Lines
 from deltarule.explain.trace.steps import Traced
 
 _MOST_DIGITS = 17  # a float64 has no more
-_SHORT = 16  # so many inputs and targets are shown in one line
 
 
 @dataclass(frozen=True)
@@ -142,151 +140,3 @@ def _named(name: str, values: list[int]) -> str:
     if len(values) == 1:
         return f"{name} {values[0]}"
     return f"{name}s {values[0]} to {values[-1]}"
-
-
-# -- what text and Markdown have in common --------------------------------------------------------
-
-
-def facts(trace: Traced, digits: int | None) -> list[str]:
-    """What a trace is of, in a few sentences."""
-    n, steps = len(trace.X), len(trace.steps)
-    samples = "1 sample" if n == 1 else f"{n} samples, the {trace.reduction} of their losses"
-    shown = "all digits" if digits is None else f"{digits} significant digits"
-    lines = [repr(trace.net)]
-    if trace.X.size + trace.Y.size <= _SHORT:
-        x, y = (", ".join(_row(row) for row in rows) for rows in (trace.X, trace.Y))
-        lines.append(f"x = {x}; y = {y}")
-    lines += [
-        f"{samples}; {steps} step{'s' * (steps > 1)} of gradient descent, learning rate "
-        f"{trace.learning_rate:g}; numbers to {shown}",
-    ]
-    if trace.edges is not None:
-        absent = sum(int((~edge).sum()) for edge in trace.edges)
-        lines.append(f"{absent} edge{'s are' if absent > 1 else ' is'} absent: not used or updated")
-    if not trace.trainable_biases:
-        lines.append("the biases are not trained")
-    return lines
-
-
-def _row(values: Array) -> str:
-    return f"({', '.join(f'{v:.6g}' for v in values)})"
-
-
-def results(trace: Traced, lines: Lines) -> list[tuple[str, str]]:
-    """Loss and, where there is one output of one sample, output: before and after each step."""
-    n, C = lines.out.number, lines.out.write(lines.symbols.C)
-    passes = [trace.steps[0].before, *(step.after for step in trace.steps)]
-    rows = []
-    for k, done in enumerate(passes):
-        name = "before" if k == 0 else f"after step {k}"
-        output = f", output {n(done.output[0, 0])}" if done.output.size == 1 else ""
-        rows.append((name, f"{C} = {n(done.loss)}{output}"))
-    if len(rows) > 12:
-        rows = [*rows[:6], ("...", ""), *rows[-5:]]
-    return rows
-
-
-def heading(trace: Traced, shown: Shown) -> str:
-    """The phase, and the step if there are several."""
-    step = f"Step {shown.step}: " if len(trace.steps) > 1 else ""
-    return step + (PHASES[shown.group.phase].lower() if step else PHASES[shown.group.phase])
-
-
-def place(trace: Traced, group: Group) -> str:
-    """The layer and the sample of a group, as far as they are not plain."""
-    sample = f", sample {group.sample}" if group.sample and len(trace.X) > 1 else ""
-    return ("loss" if group.quantity == "loss" else layer_name(trace, group.layer)) + sample
-
-
-def layer_name(trace: Traced, l: int) -> str:
-    """What a layer is called in every notation: some documents count the inputs as layer 1."""
-    if l in (0, len(trace.net.activations)):
-        return "inputs" if l == 0 else "output layer"
-    return f"hidden layer {l}"
-
-
-def left_out(selection: Selection) -> str:
-    """What is not shown, and how to see it."""
-    return (
-        f"Left out: {', '.join(selection.left_out)}. "
-        "Ask for one with layer, neuron, sample or step, or for more lines."
-    )
-
-
-# -- text -----------------------------------------------------------------------------------------
-
-
-def text(
-    trace: Traced, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
-) -> str:
-    """What `Trace.to_text` gives."""
-    check_shown(digits, max_terms)
-    lines = Lines(trace, notation, digits, max_terms)
-    selection = Selection(trace, lines, wanted)
-    out = [*facts(trace, digits)]
-    if notation != "canonical":
-        out.append(f"notation: {lines.symbols.notation.document}")
-    last = ""
-    for shown in selection:
-        head = heading(trace, shown)
-        if head != last:
-            out += ["", head, "-" * len(head)]
-            last = head
-        out.append(f"{place(trace, shown.group)}: {shown.group.formula}")
-        out += _aligned(shown.lines, lines)
-        if shown.more:
-            out.append(f"  ... {shown.more} more")
-    rows = results(trace, lines)
-    width = max(len(name) for name, _ in rows)
-    out += ["", "Result", "------", *(f"{name:{width}}  {what}".rstrip() for name, what in rows)]
-    if selection.left_out:
-        out += ["", left_out(selection)]
-    return "\n".join(out)
-
-
-def _aligned(lines: Sequence[Line], of: Lines) -> list[str]:
-    """Symbols, calculations and values below one another, signs of values apart."""
-    values = [of.out.number(line.value) for line in lines]
-    symbol = max(len(line.symbol) for line in lines)
-    numbers = min(max(len(line.numbers) for line in lines), 72)
-    pad = any(value.startswith("-") for value in values)
-    return [
-        f"  {line.symbol:{symbol}} {line.arrow} {line.numbers:{numbers}} = "
-        + (" " * (pad and not value.startswith("-")))
-        + value
-        for line, value in zip(lines, values, strict=True)
-    ]
-
-
-# -- Markdown -------------------------------------------------------------------------------------
-
-
-def markdown(
-    trace: Traced, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
-) -> str:
-    """What `Trace.to_markdown` gives."""
-    check_shown(digits, max_terms)
-    lines = Lines(trace, notation, digits, max_terms)
-    selection = Selection(trace, lines, wanted)
-    out = ["# Trace", "", *(f"- {fact}" for fact in facts(trace, digits))]
-    if notation != "canonical":
-        out.append(f"- notation: {lines.symbols.notation.document}")
-    last = ""
-    for shown in selection:
-        head = heading(trace, shown)
-        if head != last:
-            out += ["", f"## {head}"]
-            last = head
-        out += ["", f"{place(trace, shown.group)}: `{shown.group.formula}`", ""]
-        out += ["| | calculation | value |", "|---|---|---:|"]
-        for line in shown.lines:
-            arrow = "" if line.arrow == "=" else f" {line.arrow}"
-            value = lines.out.number(line.value)
-            out.append(f"| `{line.symbol}{arrow}` | `{line.numbers}` | {value} |")
-        if shown.more:
-            out.append(f"| | ... {shown.more} more | |")
-    out += ["", "## Result", "", "| | |", "|---|---|"]
-    out += [f"| {name} | {what} |" for name, what in results(trace, lines)]
-    if selection.left_out:
-        out += ["", left_out(selection)]
-    return "\n".join(out) + "\n"
