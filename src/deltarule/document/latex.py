@@ -130,6 +130,10 @@ def _tables(of: Table) -> Iterator[str]:
         align, size = rf"{align[:-1]}p{{{share:.2f}\linewidth}}", _SIZES[1][1]
     for start in range(0, len(of.shown), _PAGE):
         first, *lines = _tabular(of, of.shown[start : start + _PAGE], align)
-        yield from (rf"{{{size}{first}", *lines, "}" + r"\par" * (start + _PAGE < len(of.shown)))
+        if size:
+            first, lines[-1] = f"{{{size}{first}", lines[-1] + "}"
+        yield from (first, *lines)
+        if start + _PAGE < len(of.shown):
+            yield r"\par"
     if of.more:
         yield rf"\par {escaped(of.more)}"
