@@ -44,6 +44,7 @@ def whole(content: str) -> str:
     return (
         "\\documentclass[11pt,a4paper]{article}\n"
         "\\usepackage[margin=2cm]{geometry}\n"
+        "\\renewcommand{\\arraystretch}{1.15}\n"
         "\\setlength{\\parindent}{0pt}\\setlength{\\parskip}{4pt}\\raggedright\\sloppy\n"
         f"\\begin{{document}}\n{content}\\end{{document}}\n"
     )
