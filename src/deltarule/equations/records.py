@@ -47,6 +47,9 @@ class Formula:
     def __set__(self, record: Any, given: Given) -> None:
         vars(record)[self.name] = "" if isinstance(given, Formula) else given
 
+    def __repr__(self) -> str:
+        return "''"  # what it is where nothing is given
+
     def tree(self, record: Any) -> Expression | None:
         """The tree of a record's formula; None for plain text."""
         known = vars(record)

@@ -48,7 +48,7 @@ _SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
 
 def evaluated(
     node: Expression,
-    at: Mapping[Expression, Any],
+    at: Mapping[Any, Any],
     functions: Mapping[str, Callable[..., Any]] = FUNCTIONS,
 ) -> Any:
     """The value of a tree.

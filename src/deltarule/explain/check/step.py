@@ -17,6 +17,7 @@ import numpy as np
 from deltarule.equations.params import Array
 from deltarule.explain.check.approx import Approx
 from deltarule.explain.check.problem import QUANTITIES, Problem, Told
+from deltarule.explain.check.slope import slope_from_value
 
 Rule = Callable[["Step", int], Approx]
 Wrong = Callable[["Step", int, Approx], Approx]
@@ -256,7 +257,7 @@ def _slope(s: Step, l: int) -> Approx:
     f = s.f(l)
     if f.jacobian_product is not None:
         return Approx(np.ones(s.before.z[l].shape))
-    of_a = SLOPE_FROM_A.get(f.name)
+    of_a = slope_from_value(f)
     if of_a is not None and s.problem.mask(l) is None:
         return s.before.a[l].apply(of_a)
     return s.before.z[l].apply(f.df)
@@ -343,13 +344,6 @@ _RULES: Mapping[str, Rule] = {
     "input_gradients": _input_gradients,
     "new_weights": _new_weights,
     "new_biases": _new_biases,
-}
-SLOPE_FROM_A: Mapping[str, Callable[[Array], Array]] = {
-    "sigmoid": lambda a: a * (1 - a),
-    "tanh": lambda a: 1 - a * a,
-    "relu": lambda a: (a > 0).astype(np.float64),
-    "identity": np.ones_like,
-    "exp": lambda a: a,
 }
 
 

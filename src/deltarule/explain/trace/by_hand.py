@@ -122,7 +122,7 @@ class _AtScore:
 
     def _evaluated(self, node: Expression) -> float:
         letters = (one for one in node.walk() if isinstance(one, fn.Variable))
-        at: dict[Expression, float] = {letter: self._number(letter) for letter in letters}
+        at = {letter: self._number(letter) for letter in letters}
         return float(evaluated(node, at, _FUNCTIONS))
 
     def _product(self, node: Product) -> Expression:
