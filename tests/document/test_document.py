@@ -245,6 +245,8 @@ def test_a_fragment_brings_its_styles_and_they_meet_no_others() -> None:
     selectors = _selectors()
     assert len(selectors) > 20
     assert [one for one in selectors if ".deltarule" not in one] == []
+    assert "@page" not in fragment
+    assert "@page" in html.write(ALL)
 
 
 def test_pages_are_light_and_dark_and_wide_tables_scroll() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +125,15 @@ def test_latex_is_balanced(result: Formats) -> None:
         assert ("document" in begun) == standalone
         bare = re.sub(r"\\[{}]", "", written)
         assert bare.count("{") == bare.count("}")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_is_typeset_within_its_margins(result: Formats, tmp_path: Path) -> None:
+    (tmp_path / "result.tex").write_text(result.to_latex(standalone=True), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "result.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    assert b"Overfull" not in done.stdout
 
 
 def test_json_is_read_back(result: Formats) -> None:

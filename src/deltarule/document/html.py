@@ -31,6 +31,7 @@ from deltarule.document.blocks import (
     parts,
 )
 
+_PAPER = "@page { margin: 14mm; }\n"  # not in a fragment: a notebook's pages are its own
 _RIGHT = ' class="r"'
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -64,7 +65,7 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{css()}{style}</style></head>\n"
+        f"<title>{html.escape(title)}</title>\n<style>\n{css()}{_PAPER}{style}</style></head>\n"
         f'<body class="deltarule page">\n{body}\n'
         + (f"<script>{script}</script>\n" if script else "")
         + "</body>\n</html>\n"

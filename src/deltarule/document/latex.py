@@ -44,6 +44,7 @@ def whole(content: str) -> str:
     return (
         "\\documentclass[11pt,a4paper]{article}\n"
         "\\usepackage[margin=2cm]{geometry}\n"
+        "\\renewcommand{\\arraystretch}{1.15}\n"
         "\\setlength{\\parindent}{0pt}\\setlength{\\parskip}{4pt}\\raggedright\\sloppy\n"
         f"\\begin{{document}}\n{content}\\end{{document}}\n"
     )
@@ -130,6 +131,10 @@ def _tables(of: Table) -> Iterator[str]:
         align, size = rf"{align[:-1]}p{{{share:.2f}\linewidth}}", _SIZES[1][1]
     for start in range(0, len(of.shown), _PAGE):
         first, *lines = _tabular(of, of.shown[start : start + _PAGE], align)
-        yield from (rf"{{{size}{first}", *lines, "}" + r"\par" * (start + _PAGE < len(of.shown)))
+        if size:
+            first, lines[-1] = f"{{{size}{first}", lines[-1] + "}"
+        yield from (first, *lines)
+        if start + _PAGE < len(of.shown):
+            yield r"\par"
     if of.more:
         yield rf"\par {escaped(of.more)}"
