@@ -151,7 +151,7 @@ def test_pages_are_well_formed_and_load_nothing(case: str) -> None:
         tags.feed(page)
         tags.close()
         assert not tags.open
-        assert "http" not in page
+        assert not re.search(r"https?:|src=|@import|url\(", page)
         for formula in re.findall(r"<math.*?</math>", page):
             root = ElementTree.fromstring(re.sub(r"&(?!lt;|gt;|amp;)(\w+);", "x", formula))
             for node in root.iter():  # scripts and fractions have as many parts as they must
