@@ -15,7 +15,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.callbacks import Diagnose
-from deltarule.document import Shown
+from deltarule.document import Formats
 from deltarule.tabular.training import train_table
 
 _X = np.random.default_rng(1).normal(size=(20, 3))
@@ -26,21 +26,21 @@ def _net() -> dr.Network:
     return dr.Network([3, 5, 2], "relu", rng=0)
 
 
-def _wrong_objective() -> Shown:
+def _wrong_objective() -> Formats:
     def wrong(theta: np.ndarray) -> np.ndarray:
         return np.asarray(3 * theta)
 
     return dr.check_objective(lambda theta: float((theta**2).sum()), wrong, np.arange(1.0, 4.0))
 
 
-def _watched() -> Shown:
+def _watched() -> Formats:
     watching = Diagnose(every=2)
     dr.train(_net(), _X, _Y, epochs=5, callbacks=[watching])
     return watching
 
 
 #: How an example of each result is made; one of them has something to complain of.
-RESULTS: dict[str, Callable[[], Shown]] = {
+RESULTS: dict[str, Callable[[], Formats]] = {
     "Report": lambda: dr.check_worksheet("yehoshua"),
     "GradientCheck": lambda: dr.check_gradients(_net()),
     "GradientCheck, wrong": _wrong_objective,
@@ -52,6 +52,9 @@ RESULTS: dict[str, Callable[[], Shown]] = {
     "Diagnosis": lambda: dr.diagnose(dr.Network([3, *[4] * 20, 2], "sigmoid", rng=0), _X, _Y),
     "Diagnose": _watched,
     "Trace": lambda: dr.trace("yehoshua", steps=2),
+    "Derivation": lambda: dr.derive(3, weight=(1, 2, 1), cached=True),
+    "Derivation, numbers": lambda: dr.derive(net=_net(), weight=(1, 2, 1), x=_X[0], y=_Y[0]),
+    "Beside": lambda: dr.derive(2, weight=(1, 2, 1)).beside("row"),
     "History": lambda: dr.train(_net(), _X, _Y, epochs=30),
     "TableTraining": lambda: train_table("iris", "target", epochs=3, hidden=(4,)),
     "Tuning": lambda: dr.tune("iris", "target", epochs=2, trials=2, folds=2),
@@ -60,7 +63,7 @@ RESULTS: dict[str, Callable[[], Shown]] = {
 
 
 @pytest.fixture(scope="module", params=RESULTS)
-def result(request: pytest.FixtureRequest) -> Shown:
+def result(request: pytest.FixtureRequest) -> Formats:
     return RESULTS[request.param]()
 
 
@@ -83,12 +86,12 @@ class _Page(HTMLParser):
         self.text += "" if self.open[-1:] == ["style"] else f" {data}"
 
 
-def test_text_is_what_print_shows(result: Shown) -> None:
+def test_text_is_what_print_shows(result: Formats) -> None:
     assert str(result) == result.to_text()
     assert not [line for line in result.to_text().splitlines() if line != line.rstrip()]
 
 
-def test_pages_and_fragments_are_whole_and_fetch_nothing(result: Shown) -> None:
+def test_pages_and_fragments_are_whole_and_fetch_nothing(result: Formats) -> None:
     page, fragment = result.to_html(), result._repr_html_()
     assert page.startswith("<!doctype html>")
     assert page.count("deltarule page") == 1
@@ -99,14 +102,14 @@ def test_pages_and_fragments_are_whole_and_fetch_nothing(result: Shown) -> None:
         assert "url(" not in written
 
 
-def test_markdown_and_pages_say_what_the_text_says(result: Shown) -> None:
+def test_markdown_and_pages_say_what_the_text_says(result: Formats) -> None:
     numbers = set(re.findall(r"\d+\.\d+(?:e[-+]\d+)?", result.to_text()))
     page = _Page(result.to_html()).text
     assert numbers <= set(re.findall(r"\d+\.\d+(?:e[-+]\d+)?", page))
     assert numbers <= set(re.findall(r"\d+\.\d+(?:e[-+]\d+)?", result.to_markdown()))
 
 
-def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head(result: Shown) -> None:
+def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head(result: Formats) -> None:
     cells = 0
     for line in result.to_markdown().splitlines():
         found = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
@@ -114,7 +117,7 @@ def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head(result: Shown) 
         cells = found
 
 
-def test_latex_is_balanced(result: Shown) -> None:
+def test_latex_is_balanced(result: Formats) -> None:
     for standalone in (False, True):
         written = result.to_latex(standalone=standalone)
         begun, ended = (re.findall(rf"\\{what}{{(\w+)}}", written) for what in ("begin", "end"))
@@ -125,7 +128,7 @@ def test_latex_is_balanced(result: Shown) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_latex_is_typeset_within_its_margins(result: Shown, tmp_path: Path) -> None:
+def test_latex_is_typeset_within_its_margins(result: Formats, tmp_path: Path) -> None:
     (tmp_path / "result.tex").write_text(result.to_latex(standalone=True), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "result.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
@@ -133,7 +136,7 @@ def test_latex_is_typeset_within_its_margins(result: Shown, tmp_path: Path) -> N
     assert b"Overfull" not in done.stdout
 
 
-def test_json_is_read_back(result: Shown) -> None:
+def test_json_is_read_back(result: Formats) -> None:
     told = json.loads(result.to_json(), parse_constant=pytest.fail)
     assert told.keys() == result.to_dict().keys()
     assert json.loads(result.to_json(None)) == told

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from deltarule.cli.app import app, require_apart
-from deltarule.cli.output import err, fail, note, printing, reported
-from deltarule.files import write_atomically
-
-
-class Format(StrEnum):
-    """How a derivation is written."""
-
-    text = "text"
-    latex = "latex"
-    html = "html"
-    markdown = "markdown"
-
-
-_BY_SUFFIX = {
-    ".tex": Format.latex,
-    ".html": Format.html,
-    ".htm": Format.html,
-    ".md": Format.markdown,
-}
+from deltarule.cli.formats import Form, Output, chosen, show
+from deltarule.cli.output import err, fail, note, reported
 
 
 @app.command(
@@ -70,19 +51,14 @@ def derive(
         bool, typer.Option("--verify", help="Check every step on 20 random networks.")
     ] = False,
     width: Annotated[int | None, typer.Option(help="Of lines of text.")] = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="text, or what the output's name ends in.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file instead of stdout.")
-    ] = None,
+    form: Form = None,
+    output: Output = None,
 ) -> None:
     """Derive the gradient of the error by one weight, bias, input or activation, step by step.
 
     LaTeX and HTML are whole documents. Exit code 1 if --verify finds a step that does not hold.
     """
-    if form is None:
-        form = _BY_SUFFIX.get(output.suffix.lower(), Format.text) if output else Format.text
+    form = chosen(form, output)
     names = [one.strip() for one in notation.split(",")]
     if len(names) > 2:
         fail(f"--notation {notation!r}: one name, or two with a comma between them")
@@ -112,20 +88,13 @@ def derive(
         done = [derived(layers, notation=name, **asked, **known) for name in names]
         checks = [one.verify() for one in done] if verify else []
         shown = done[0] if len(done) == 1 else done[0].beside(done[1])
-        text = {
-            Format.text: lambda: shown.to_text(width),
-            Format.latex: lambda: shown.to_latex(standalone=True),
-            Format.html: shown.to_html,
-            Format.markdown: shown.to_markdown,
-        }[form]()
-        text = text.rstrip("\n") + "\n"
-        if output is not None:
-            write_atomically(output, text.encode())
-    if output is None:
-        with printing():
-            print(text, end="")
-    else:
-        err.print(f"{form} in {output}", soft_wrap=True)
+    show(
+        shown,
+        form,
+        output,
+        text=lambda: shown.to_text(width),
+        latex=lambda: shown.to_latex(standalone=True),
+    )
     for name, check in zip(names, checks, strict=False):
         err.print(f"{name}: {check}", soft_wrap=True)
     if not all(check.ok for check in checks):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from deltarule.cli.output import err, fail, printing, reported
-from deltarule.document import Shown
+from deltarule.document import Formats
 from deltarule.files import write_atomically
 
 
@@ -59,7 +59,7 @@ def chosen(form: Format | None, output: Path | None, as_json: bool = False) -> F
     return _BY_SUFFIX.get(suffix, Format.text)
 
 
-def show(result: Shown, form: Format, output: Path | None, **own: Callable[[], str]) -> None:
+def show(result: Formats, form: Format, output: Path | None, **own: Callable[[], str]) -> None:
     """Write a result, to stdout or into a file.
 
     LaTeX in a file is a whole document, on stdout a part of one. `own` are the ways of formats, by

@@ -19,9 +19,10 @@ it knows; text, Markdown, HTML, LaTeX, JSON, `print` and the notebook follow:
   leave out empty blocks. A new block is a class there and a case in each of four writers.
 - A result with options, such as how many layers are shown, overrides `to_text` and builds another
   document: `return text.write(self.document(max_layers))`.
-- What cannot be blocks (the picture of a trace, a derivation side by side) writes itself, but in
-  the shared frame: `html.page(title, body, style=..., script=...)`, `html.styled(body)` for a
-  notebook, `html.scrolling(content)` around what may be wide; and with the shared tables:
+- What cannot be blocks (the picture of a trace; a derivation, whose class inherits `Formats` alone)
+  writes itself, but in the shared frame: `html.page(title, body, style=..., script=...)`,
+  `html.styled(body)` for a notebook, `html.scrolling(content)` around what may be wide; and with
+  the shared tables:
   `text.aligned(rows, "lrr")`, `table(Table(...))` of each writer.
 - `json.plain(value)` is the one walker that turns NaN and infinity into null, arrays into lists.
 """
@@ -45,12 +46,13 @@ from deltarule.document.blocks import (
     Tag,
     Title,
 )
-from deltarule.document.shown import Shown
+from deltarule.document.shown import Formats, Shown
 
 __all__ = [
     "Code",
     "Document",
     "Fact",
+    "Formats",
     "Formula",
     "Heading",
     "Item",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import numpy as np
@@ -357,3 +358,39 @@ def test_absent_edges_of_a_wide_network_hold_too() -> None:
     there = [np.random.default_rng(0).random(W.shape) < 0.5 for W in net.weights]
     there[0][14, 3] = True
     assert dr.derive(net=net, edges=there, weight=(1, 4, 15)).verify(trials=3).ok
+
+
+def test_programs_get_every_step_as_text_and_latex() -> None:
+    done = dr.derive(3, weight=(1, 2, 1), cached=True)
+    told = json.loads(done.to_json())
+    assert told == done.to_dict()
+    assert (told["notation"], told["layers"], told["loss"]) == ("index", 3, "squared_error")
+    assert [step["number"] for step in told["steps"]] == [step.number for step in done.steps]
+    assert [step["why"] for step in told["steps"]] == [step.why for step in done.steps]
+    assert [step["expression"]["text"] for step in told["steps"]] == [s.text for s in done.steps]
+    assert [step["expression"]["latex"] for step in told["steps"]] == [s.latex for s in done.steps]
+    assert [len(step["names"]) for step in told["steps"]] == [len(s.names) for s in done.steps]
+    two = done.beside("row").to_dict()
+    assert two["first"] == told
+    assert two["second"]["notation"] == "row"
+    assert two["pairs"][0] == [1, 1]
+    assert [n for n, _ in two["pairs"] if n] == [step.number for step in done.steps]
+
+
+def test_the_value_of_a_sample_stands_in_json() -> None:
+    net = dr.Network([2, 3, 1], "tanh", rng=0)
+    done = dr.derive(net=net, weight=(1, 2, 1), x=[1.0, -0.5], y=[0.3])
+    gradient = dr.backward(net, [[1.0, -0.5]], [[0.3]]).weights[0][0, 1]
+    told = done.to_dict()
+    assert told["value"] == told["steps"][-1]["value"] == pytest.approx(gradient, rel=1e-12)
+    assert told["network"] == repr(net)
+
+
+def test_a_page_stands_in_the_frame_of_all_results() -> None:
+    done = dr.derive(3, weight=(1, 2, 1))
+    for page in (done.to_html(), done.beside("delta").to_html()):
+        assert '<body class="deltarule page">' in page
+        assert "<h1>" in page
+        assert page.count("<style>") == 1
+    for fragment in (done._repr_html_(), done.beside("delta")._repr_html_()):
+        assert fragment.startswith('<div class="deltarule">\n<style>')

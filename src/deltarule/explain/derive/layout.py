@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from deltarule.document import html as pages
 from deltarule.explain.derive.steps import Derived, Step
 from deltarule.explain.derive.task import Task
 from deltarule.formula.expression import Expression
@@ -22,26 +22,22 @@ _PAGE = 14
 #: In em: a longer formula does not stand well in half a page.
 _LONG = 56.0
 
-#: Of a derivation itself; a notebook shows it in a page of its own colours.
+#: Beside the style sheet of all pages.
 _STYLE = """
 .derivation ol { list-style: none; margin: 0; padding: 0; } .derivation li { margin: 0 0 1.1em; }
-.derivation .number { opacity: .65; display: inline-block; min-width: 2em; }
+.derivation .number { color: var(--soft); display: inline-block; min-width: 2em; }
 .derivation .rule { font-weight: 600; } .derivation .why { opacity: .85; }
-.derivation .formula { overflow-x: auto; overflow-y: hidden; padding: .3em 0 .1em 3.4em;
-  text-indent: -1.4em; line-height: 1.9; }
+.derivation .formula { margin: 0; overflow-y: hidden; padding: .3em 0 .1em 3.4em;
+  box-sizing: border-box; text-indent: -1.4em; line-height: 1.9; }
 .derivation math { font-size: 1.1em; text-indent: 0; } .derivation .formula math { margin: .2em 0; }
-.derivation table { border-collapse: collapse; width: 100%; table-layout: fixed; }
-.derivation td, .derivation th { vertical-align: top; padding: .4em .8em; text-align: left;
-  border-top: 1px solid #8886; }
+.derivation table { width: 100%; table-layout: fixed; }
+.derivation td, .derivation th { padding: .4em .8em .4em 0; }
 @media (max-width: 48em) { .derivation .formula { padding-left: 2.4em; }
   .derivation table, .derivation tbody, .derivation tr, .derivation td, .derivation th {
     display: block; }
-  .derivation td + td, .derivation th + th { border-top: none; } }
-"""
-_PAGE_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em;
-  color: #1b1b1b; background: #fff; } h1 { font-size: 1.6em; }
-@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616; } }
+  .deltarule .derivation :is(td, th) { max-width: none; font-size: inherit; }
+  .derivation td:not(:last-child) { border-bottom: none; } }
+.deltarule:not(.page) .formula { background: none; }
 """
 
 
@@ -51,7 +47,8 @@ def heading(task: Task) -> tuple[str | Expression, ...]:
     return (task.wanted, f" of a network of {n}, {task.notation.name} notation")
 
 
-def _title(task: Task) -> str:
+def title(task: Task) -> str:
+    """The same as plain text."""
     return Text(task.notation, task.set_apart).sentence(heading(task)).replace(TIED, " ")
 
 
@@ -61,7 +58,7 @@ def _title(task: Task) -> str:
 def text(derivation: Derived, width: int) -> str:
     """Unicode in lines of at most `width`, where the formulas let them break."""
     task = derivation.task
-    lines = [*textwrap.wrap(_title(task), width), ""]
+    lines = [*textwrap.wrap(title(task), width), ""]
     for step in derivation.steps:
         lines += step_lines(step, width, derivation.values.get(step.number))
     return "\n".join(lines) + "\n"
@@ -208,7 +205,7 @@ def _mathml_lines(step: Step, value: float | None) -> str:
     lines.append(f"{left}{equal}{writer.write(step.expression)}")
     if value is not None:
         lines.append(f"{equal}{writer.number(value)}")
-    return "".join(f'<div class="formula">{writer.formula(line)}</div>' for line in lines)
+    return "".join(f'<div class="scroll formula">{writer.formula(line)}</div>' for line in lines)
 
 
 def _html_step(step: Step, value: float | None) -> str:
@@ -221,32 +218,28 @@ def _html_step(step: Step, value: float | None) -> str:
 
 
 def fragment(derivation: Derived) -> str:
-    """The steps as a list with its style, for a notebook or a page."""
-    items = "".join(
-        f"<li>{_html_step(step, derivation.values.get(step.number))}</li>\n"
-        for step in derivation.steps
-    )
-    return _styled(f"<ol>\n{items}</ol>")
-
-
-def _styled(content: str) -> str:
-    return f'<div class="derivation">\n<style>{_STYLE}</style>\n{content}\n</div>'
+    """The steps with their style, for a notebook."""
+    return pages.styled(_steps(derivation), style=_STYLE)
 
 
 def page(derivation: Derived) -> str:
     """A whole page; it loads nothing."""
     task = derivation.task
-    title = MathML(task.notation, task.set_apart).sentence(heading(task))
-    return _page(_title(task), title, fragment(derivation))
+    head = MathML(task.notation, task.set_apart).sentence(heading(task))
+    return _page(title(task), head, _steps(derivation))
 
 
-def _page(plain: str, title: str, content: str) -> str:
-    return (
-        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(plain)}</title>\n<style>{_PAGE_STYLE}</style></head>\n"
-        f"<body>\n<h1>{title}</h1>\n{content}\n</body>\n</html>\n"
+def _page(plain: str, head: str, content: str) -> str:
+    return pages.page(plain, f"<h1>{head}</h1>\n{content}", style=_STYLE)
+
+
+def _steps(derivation: Derived) -> str:
+    """The steps as a list."""
+    items = "".join(
+        f"<li>{_html_step(step, derivation.values.get(step.number))}</li>\n"
+        for step in derivation.steps
     )
+    return f'<div class="derivation">\n<ol>\n{items}</ol>\n</div>'
 
 
 # -- side by side -----------------------------------------------------------------------------
@@ -274,7 +267,7 @@ def text_beside(first: Derived, second: Derived, width: int) -> str:
     """Two columns, or one under the other where a line is too narrow for two."""
     half = (width - 3) // 2
     columns = (first, second)
-    titles = [_title(one.task) for one in columns]
+    titles = [title(one.task) for one in columns]
     rows = [[textwrap.wrap(title, half) for title in titles], [["-" * half]] * 2]
     for pair in paired(first, second):
         rows.append([_column(step, one, half) for step, one in zip(pair, columns, strict=True)])
@@ -291,7 +284,17 @@ def _column(step: Step | None, of: Derived, width: int) -> list[str]:
 
 
 def fragment_beside(first: Derived, second: Derived) -> str:
-    """A table of two columns with its style, for a notebook or a page."""
+    """A table of two columns with its style, for a notebook."""
+    return pages.styled(_columns(first, second), style=_STYLE)
+
+
+def page_beside(first: Derived, second: Derived) -> str:
+    """A page with a table of two columns."""
+    plain = f"{first.task.notation.name} and {second.task.notation.name} notation"
+    return _page(plain, f"One derivation in {plain}", _columns(first, second))
+
+
+def _columns(first: Derived, second: Derived) -> str:
     columns = (first, second)
     titles = [
         MathML(one.task.notation, one.task.set_apart).sentence(heading(one.task)) for one in columns
@@ -303,13 +306,8 @@ def fragment_beside(first: Derived, second: Derived) -> str:
             for step, one in zip(pair, columns, strict=True)
         ]
         rows.append("".join(f"<td>{cell}</td>" for cell in cells))
-    return _styled("<table>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "\n</table>")
-
-
-def page_beside(first: Derived, second: Derived) -> str:
-    """A page with a table of two columns."""
-    plain = f"{first.task.notation.name} and {second.task.notation.name} notation"
-    return _page(plain, f"One derivation in {plain}", fragment_beside(first, second))
+    table = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="derivation">\n<table>\n{table}\n</table>\n</div>'
 
 
 def latex_beside(first: Derived, second: Derived, standalone: bool) -> str:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deltarule import options
+from deltarule.document import Formats
 from deltarule.errors import DataError, SpecError, unknown_name
 from deltarule.explain.case import Case, Source, case_of
 from deltarule.explain.derive import layout as pages
+from deltarule.explain.derive.data import as_dict, beside_as_dict
 from deltarule.explain.derive.evaluate import Definition, Point, evaluate
 from deltarule.explain.derive.matrix import matrix_steps
 from deltarule.explain.derive.scalar import scalar_steps
@@ -39,8 +41,8 @@ _MOST_TERMS = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Derivation(Derived):
-    """What `derive` gives: `print` it, or see `to_text`, `to_latex`, `to_html`, `to_markdown`."""
+class Derivation(Derived, Formats):
+    """What `derive` gives: `print` it, or any of its formats."""
 
     def verify(self, rng: Any = 0, trials: int = 20) -> Verification:
         """Check every step as a number on random networks (SPEC X4).
@@ -98,8 +100,9 @@ class Derivation(Derived):
         """Markdown with formulas between dollars."""
         return pages.markdown(self)
 
-    def __str__(self) -> str:
-        return self.to_text()
+    def to_dict(self) -> dict[str, Any]:
+        """The steps with their reasons, formulas as plain text and as LaTeX."""
+        return as_dict(self)
 
     def _repr_latex_(self) -> str:
         return pages.display(self)
@@ -109,7 +112,7 @@ class Derivation(Derived):
 
 
 @dataclass(frozen=True, eq=False)
-class Beside:
+class Beside(Formats):
     """Two derivations side by side, steps that say the same next to each other."""
 
     first: Derivation
@@ -131,8 +134,9 @@ class Beside:
         """A table of two columns."""
         return pages.markdown_beside(self.first, self.second)
 
-    def __str__(self) -> str:
-        return self.to_text()
+    def to_dict(self) -> dict[str, Any]:
+        """Both, and the numbers of the steps that stand side by side."""
+        return beside_as_dict(self.first, self.second)
 
     def _repr_html_(self) -> str:
         return pages.fragment_beside(self.first, self.second)
