@@ -28,8 +28,9 @@ from deltarule.formula.latex import escaped
 
 #: Rows of a `tabular`, in which no page can break.
 _PAGE = 40
-#: Characters of a row from which on its letters get smaller.
-_SIZES = ((150, r"\tiny "), (110, r"\scriptsize "), (85, r"\footnotesize "))
+#: Characters of a row for which a page has room, and for smaller letters.
+_WIDE = 85
+_SIZES = ((120, r"\tiny "), (96, r"\scriptsize "), (_WIDE, r"\footnotesize "))
 
 
 def write(document: Document, standalone: bool = False) -> str:
@@ -119,16 +120,15 @@ def _item(item: Item) -> str:
 
 
 def _tables(of: Table) -> Iterator[str]:
-    """A table in pieces between which a page may break, in letters that let it fit."""
+    """A table in pieces between which a page may break, as wide as a page at most."""
     if of.caption:
         yield phrase(of.caption) + r"\par"
     long = max(map(len, text.table(of)))
-    size = next((size for most, size in _SIZES if long > most), "")
-    align = of.align
-    if long > _SIZES[0][0] and align.endswith("l"):  # what is last and too long is broken
-        last = max(len(text.phrase(row[-1])) for row in of.shown)
-        share = max(0.4, 0.95 - 0.01 * (long - last))
-        align, size = rf"{align[:-1]}p{{{share:.2f}\linewidth}}", _SIZES[1][1]
+    last = max(len(text.phrase(row[-1])) for row in of.shown)
+    align, size = of.align, next((size for most, size in _SIZES if long > most), "")
+    if size and align.endswith("l") and 2 * last > long:  # its lines break
+        align = rf"{align[:-1]}p{{{0.96 - (long - last) / _WIDE:.2f}\linewidth}}"
+        size = ""
     for start in range(0, len(of.shown), _PAGE):
         first, *lines = _tabular(of, of.shown[start : start + _PAGE], align)
         if size:
