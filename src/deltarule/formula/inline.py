@@ -7,24 +7,17 @@ cell has no room for a fraction.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 
 from deltarule.formula.expression import Index
 from deltarule.formula.latex import escaped
 from deltarule.formula.plain import Plain
+from deltarule.formula.text import GREEK, PRIME
 
 MINUS = "\N{MINUS SIGN}"
-_PRIME = "\N{PRIME}"
-_HTML = {
-    "delta": "\N{GREEK SMALL LETTER DELTA}",
-    "alpha": "\N{GREEK SMALL LETTER ALPHA}",
-    "sigma": "\N{GREEK SMALL LETTER SIGMA}",
-    "Phi": "\N{GREEK CAPITAL LETTER PHI}",
-    "phi": "\N{GREEK SMALL LETTER PHI}",
-    "sum": "\N{GREEK CAPITAL LETTER SIGMA}",
-}
+_HTML = GREEK | {"sum": "\N{GREEK CAPITAL LETTER SIGMA}"}
+_SIGNS = {"<-": "\N{LEFTWARDS ARROW}", "<": "&lt;", ">": "&gt;", "<=": "&lt;="}
+_LATEX_SIGNS = {"<-": r"\leftarrow"}
 _LATEX = {name: f"\\{name}" for name in _HTML}
-_ARROW = "\N{LEFTWARDS ARROW}"
 _DOT = "\N{MIDDLE DOT}"
 _D = "\N{PARTIAL DIFFERENTIAL}"
 
@@ -34,28 +27,22 @@ class Html(Plain):
 
     space = dot = _DOT
     minus, negative = f" {MINUS} ", MINUS
+    signs = _SIGNS
     odot = " \N{CIRCLED DOT OPERATOR} "
 
-    def ident(
-        self,
-        letter: str,
-        sub: Sequence[Index] = (),
-        sup: str = "",
-        at: Sequence[Index] = (),
-        prime: bool = False,
-    ) -> str:
+    def scripts(self, letter: str, below: str, above: str, prime: bool) -> str:
         """<i>w</i><sub>21</sub>."""
         text = _HTML.get(letter) or html.escape(letter, quote=False)
         if len(letter) == 1 or letter == "net":
             text = f"<i>{text}</i>"
-        text += _PRIME * prime
-        if sub:
-            text += f"<sub>{(',' if self.set_apart else '').join(map(str, sub))}</sub>"
-        if sup:
-            text += f"<sup>{sup}</sup>"
-        if at:
-            text += f"[{','.join(map(_index, at))}]"
-        return text
+        text += PRIME * prime
+        text += f"<sub>{below}</sub>" if below else ""
+        return text + (f"<sup>{above}</sup>" if above else "")
+
+    def behind(self, index: Index) -> str:
+        """Letters in italics."""
+        text = str(index)
+        return text if text.isdigit() else f"<i>{text}</i>"
 
     def number(self, value: float) -> str:
         """A power of ten as one."""
@@ -74,33 +61,19 @@ class Html(Plain):
         """With its special characters escaped."""
         return html.escape(text, quote=False)
 
-    def relation(self, sign: str) -> str:
-        """An arrow for <-."""
-        return f" {_ARROW if sign == '<-' else html.escape(sign)} "
-
 
 class InlineLatex(Plain):
     """For math mode, without dollar signs."""
 
     space, dot = r" \, ", r" \cdot "
     odot = r" \odot "
+    signs = _LATEX_SIGNS
 
-    def ident(
-        self,
-        letter: str,
-        sub: Sequence[Index] = (),
-        sup: str = "",
-        at: Sequence[Index] = (),
-        prime: bool = False,
-    ) -> str:
+    def scripts(self, letter: str, below: str, above: str, prime: bool) -> str:
         """w_{21}."""
         text = _LATEX.get(letter) or (letter if len(letter) == 1 else rf"\mathrm{{{letter}}}")
-        text += "'" * prime
-        if sub:
-            text += f"_{{{(',' if self.set_apart else '').join(map(str, sub))}}}"
-        if sup:
-            text += f"^{{{sup}}}"
-        return text + (f"[{','.join(map(str, at))}]" if at else "")
+        text += "'" * prime + (f"_{{{below}}}" if below else "")
+        return text + (f"^{{{above}}}" if above else "")
 
     def number(self, value: float) -> str:
         """A power of ten as one."""
@@ -118,12 +91,3 @@ class InlineLatex(Plain):
     def power(self, base: str, exponent: str) -> str:
         """Raised."""
         return f"{base}^{{{exponent}}}"
-
-    def relation(self, sign: str) -> str:
-        """An arrow for <-."""
-        return r" \leftarrow " if sign == "<-" else f" {sign} "
-
-
-def _index(index: Index) -> str:
-    text = str(index)
-    return text if text.isdigit() else f"<i>{text}</i>"

@@ -58,6 +58,7 @@ class Latex(Writer):
     space = beside = r"\, "
     plus, minus, odot = " + ", " - ", r" \odot "
     dot = r" \cdot "
+    signs = _SIGNS
 
     def __init__(self, notation: Notation, set_apart: bool = False, breaks: bool = False) -> None:
         super().__init__(notation, set_apart)
@@ -65,22 +66,18 @@ class Latex(Writer):
             self.space = self.beside = rf"\, {BREAK}"
             self.plus, self.minus, self.odot = (rf" {BREAK}{one} " for one in ("+", "-", r"\odot"))
 
-    def ident(
-        self,
-        letter: str,
-        sub: Sequence[Index] = (),
-        sup: str = "",
-        at: Sequence[Index] = (),
-        prime: bool = False,
-    ) -> str:
+    def scripts(self, letter: str, below: str, above: str, prime: bool) -> str:
         r"""y_{5i}."""
-        text = _LETTERS.get(letter, letter)
-        comma = "," if self.set_apart else ""
-        below = comma.join(_index(one) for one in sub)
-        text += f"_{{{below}}}" if below else ""
-        above = r"\prime" * prime + sup
-        text += f"^{{{above}}}" if above else ""
-        return text + (f"[{','.join(map(_index, at))}]" if at else "")
+        text = _LETTERS.get(letter, letter) + (f"_{{{below}}}" if below else "")
+        above = r"\prime" * prime + above
+        return text + (f"^{{{above}}}" if above else "")
+
+    def below(self, index: Index) -> str:
+        """j_{12} of layer 12."""
+        found = re.fullmatch(r"([a-z])(\d+)", str(index))
+        return f"{found[1]}_{{{found[2]}}}" if found else str(index)
+
+    behind = below
 
     def number(self, value: float) -> str:
         """Six significant digits; 10 to a power in full."""
@@ -98,9 +95,9 @@ class Latex(Writer):
 
     def sum_over(self, index: str, body: str) -> str:
         r"""\sum_{i}."""
-        return rf"\sum_{{{_index(index)}}} {body}"
+        return rf"\sum_{{{self.below(index)}}} {body}"
 
-    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+    def fraction(self, top: str, bottom: str) -> str:
         r"""\frac."""
         return rf"\frac{{{unbroken(top)}}}{{{unbroken(bottom)}}}"
 
@@ -115,25 +112,15 @@ class Latex(Writer):
         above = r"\mathsf{T}" if exponent == "T" else exponent
         return f"{{{base}}}^{{{above}}}"
 
-    def relation(self, sign: str) -> str:
-        """A sign between two sides."""
-        return f" {_SIGNS.get(sign, sign)} "
-
     def words(self, text: str) -> str:
         r"""\text."""
         return rf"\text{{{escaped(text)}}}"
 
-    def sentence(self, reason: Sequence[str | Expression], dollars: str = "$") -> str:
+    def sentence(self, reason: Sequence[str | Expression]) -> str:
         """A reason with its symbols as formulas."""
         return "".join(
-            escaped(one) if isinstance(one, str) else f"{dollars}{self.write(one)}{dollars}"
-            for one in reason
+            escaped(one) if isinstance(one, str) else f"${self.write(one)}$" for one in reason
         )
-
-
-def _index(index: Index) -> str:
-    found = re.fullmatch(r"([a-z])(\d+)", str(index))
-    return f"{found[1]}_{{{found[2]}}}" if found else str(index)
 
 
 def escaped(text: str) -> str:

@@ -33,33 +33,28 @@ class MathML(Writer):
     plus, minus, odot = (f'{BREAK}<mo form="infix">{sign}</mo>' for sign in ("+", "&minus;", "⊙"))
     negative = '<mo form="prefix">&minus;</mo>'
     dot = "<mo>·</mo>"
-    comma = "<mo separator='true'>,</mo>"
+    comma = separator = "<mo separator='true'>,</mo>"
+    index_brackets = ("<mo>[</mo>", "<mo>]</mo>")
+    signs = _SIGNS
 
-    def ident(
-        self,
-        letter: str,
-        sub: Sequence[Index] = (),
-        sup: str = "",
-        at: Sequence[Index] = (),
-        prime: bool = False,
-    ) -> str:
-        """A letter with scripts."""
+    def scripts(self, letter: str, below: str, above: str, prime: bool) -> str:
+        """In the element for the scripts that there are."""
         base = f"<mi>{_LETTERS.get(letter, letter)}</mi>"
-        comma = self.comma if self.set_apart else ""
-        below = f"<mrow>{comma.join(map(_index, sub))}</mrow>"
-        above = (
-            "<mrow>" + "<mo>&prime;</mo>" * prime + (f"<mn>{sup}</mn>" if sup else "") + "</mrow>"
-        )
-        if sub and (sup or prime):
-            text = f"<msubsup>{base}{below}{above}</msubsup>"
-        elif sub:
-            text = f"<msub>{base}{below}</msub>"
-        else:
-            text = f"<msup>{base}{above}</msup>" if sup or prime else base
-        if not at:
-            return text
-        inside = self.comma.join(map(_index, at))
-        return text + f"<mo>[</mo>{inside}<mo>]</mo>"
+        raised = "<mo>&prime;</mo>" * prime + (f"<mn>{above}</mn>" if above else "")
+        kind = "sub" * bool(below) + "sup" * bool(raised)
+        rows = "".join(f"<mrow>{one}</mrow>" for one in (below, raised) if one)
+        return f"<m{kind}>{base}{rows}</m{kind}>" if kind else base
+
+    def below(self, index: Index) -> str:
+        """A number, a letter, or a letter with a number."""
+        text = str(index)
+        if text.isdigit():
+            return f"<mn>{text}</mn>"
+        if text[1:]:
+            return f"<msub><mi>{text[0]}</mi><mn>{text[1:]}</mn></msub>"
+        return f"<mi>{text}</mi>"
+
+    behind = below
 
     def number(self, value: float) -> str:
         """Six significant digits."""
@@ -82,9 +77,9 @@ class MathML(Writer):
 
     def sum_over(self, index: str, body: str) -> str:
         """The letter below the sign."""
-        return f"<munder><mo>∑</mo>{_index(index)}</munder>{body}"
+        return f"<munder><mo>∑</mo>{self.below(index)}</munder>{body}"
 
-    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+    def fraction(self, top: str, bottom: str) -> str:
         """One above the other."""
         return f"<mfrac><mrow>{_unbroken(top)}</mrow><mrow>{_unbroken(bottom)}</mrow></mfrac>"
 
@@ -101,7 +96,7 @@ class MathML(Writer):
 
     def relation(self, sign: str) -> str:
         """A sign between two sides."""
-        return f"<mo>{_SIGNS.get(sign, sign)}</mo>"
+        return f"<mo>{self.signs.get(sign, sign)}</mo>"
 
     def words(self, text: str) -> str:
         """Text that keeps its spaces."""
@@ -147,12 +142,3 @@ def _pieces(content: str) -> list[str]:
             depth += -1 if part.startswith("</") else 1
         pieces[-1] += part
     return pieces
-
-
-def _index(index: Index) -> str:
-    text = str(index)
-    if text.isdigit():
-        return f"<mn>{text}</mn>"
-    if text[1:]:
-        return f"<msub><mi>{text[0]}</mi><mn>{text[1:]}</mn></msub>"
-    return f"<mi>{text}</mi>"

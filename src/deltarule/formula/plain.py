@@ -6,11 +6,11 @@ So records state their formulas, and traces their equations and their calculatio
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 from deltarule.formula import expression as ex
-from deltarule.formula.expression import Expression, Index, Number, Symbol
+from deltarule.formula.expression import Expression, Number, Symbol
 from deltarule.formula.function import with_constants_computed
 from deltarule.formula.notation import Notation, get_notation
 from deltarule.formula.writer import Writer
@@ -56,6 +56,7 @@ class Plain(Writer):
     space = dot = "*"
     beside = " "
     over = "/"
+    half = "1/2"
     odot = " .* "
 
     def __init__(
@@ -84,22 +85,9 @@ class Plain(Writer):
 
     # -- what a format says ---------------------------------------------------------------------
 
-    def ident(
-        self,
-        letter: str,
-        sub: Sequence[Index] = (),
-        sup: str = "",
-        at: Sequence[Index] = (),
-        prime: bool = False,
-    ) -> str:
-        """z_1[j]', w_21^1."""
-        text = letter
-        if sub:
-            text += "_" + ("," if self.set_apart else "").join(map(str, sub))
-        if sup:
-            text += f"^{sup}"
-        if at:
-            text += f"[{','.join(map(str, at))}]"
+    def scripts(self, letter: str, below: str, above: str, prime: bool) -> str:
+        """w_1', w_21^1."""
+        text = letter + (f"_{below}" if below else "") + (f"^{above}" if above else "")
         return text + "'" * prime
 
     def number(self, value: float) -> str:
@@ -116,9 +104,9 @@ class Plain(Writer):
         """sum_i and its body."""
         return f"{self.ident('sum', (index,))} {body}"
 
-    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+    def fraction(self, top: str, bottom: str) -> str:
         """a/b."""
-        return "1/2" if half else f"{top}{self.over}{bottom}"
+        return f"{top}{self.over}{bottom}"
 
     def derivative(self, body: str, by: str) -> str:
         """dy/dw."""
@@ -127,10 +115,6 @@ class Plain(Writer):
     def power(self, base: str, exponent: str) -> str:
         """x^2."""
         return f"{base}^{exponent}"
-
-    def words(self, text: str) -> str:
-        """As it is."""
-        return text
 
     def transposed(self, body: Expression) -> str:
         """w', as document B has it."""

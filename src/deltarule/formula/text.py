@@ -10,7 +10,8 @@ from deltarule.formula.writer import TIED, Writer, unbroken
 
 _SUB = str.maketrans("0123456789aehijklmnoprstuvx()=-", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₍₎₌₋")
 _SUP = str.maketrans("0123456789()-T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁻ᵀ")
-_GREEK = {
+#: What letters are called, and how they look.
+GREEK = {
     "alpha": "\N{GREEK SMALL LETTER ALPHA}",
     "delta": "δ",
     "Phi": "Φ",
@@ -18,27 +19,23 @@ _GREEK = {
     "sigma": "\N{GREEK SMALL LETTER SIGMA}",
 }
 _SIGNS = {"<-": "←", "<=": "≤"}
-_PRIME = "\N{PRIME}"
+PRIME = "\N{PRIME}"
 
 
 class Text(Writer):
     """Unicode for a terminal."""
 
     fractions_are_atoms = False
+    half = "½"
+    signs = _SIGNS
 
-    def ident(
-        self,
-        letter: str,
-        sub: Sequence[Index] = (),
-        sup: str = "",
-        at: Sequence[Index] = (),
-        prime: bool = False,
-    ) -> str:
+    def scripts(self, letter: str, below: str, above: str, prime: bool) -> str:
         """y₅ᵢ; with commas y₁₂,ᵢ."""
-        comma = "," if self.set_apart else ""
-        below = comma.join(str(one).translate(_SUB) for one in sub)
-        text = _GREEK.get(letter, letter) + below + sup.translate(_SUP) + _PRIME * prime
-        return text + (f"[{','.join(map(str, at))}]" if at else "")
+        return GREEK.get(letter, letter) + below + above.translate(_SUP) + PRIME * prime
+
+    def below(self, index: Index) -> str:
+        """₅."""
+        return str(index).translate(_SUB)
 
     def number(self, value: float) -> str:
         """Six significant digits."""
@@ -51,11 +48,11 @@ class Text(Writer):
 
     def sum_over(self, index: str, body: str) -> str:
         """Σᵢ and its body; no break between them."""
-        return f"Σ{index.translate(_SUB)}{TIED}{body}"
+        return f"Σ{self.below(index)}{TIED}{body}"
 
-    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+    def fraction(self, top: str, bottom: str) -> str:
         """On one line."""
-        return "½" if half else f"{top}/{bottom}"
+        return f"{top}/{bottom}"
 
     def derivative(self, body: str, by: str) -> str:
         """∂y/∂w."""
@@ -64,14 +61,6 @@ class Text(Writer):
     def power(self, base: str, exponent: str) -> str:
         """x², xᵀ."""
         return base + exponent.translate(_SUP)
-
-    def words(self, text: str) -> str:
-        """As it is."""
-        return text
-
-    def relation(self, sign: str) -> str:
-        """A sign between two sides."""
-        return f" {_SIGNS.get(sign, sign)} "
 
     def plain(self, node: Expression) -> str:
         """An expression on one line."""

@@ -6,7 +6,7 @@ sum look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from deltarule.formula import expression as ex
 from deltarule.formula import function as fn
@@ -43,22 +43,28 @@ class Writer:
     negative = "-"
     dot = "·"
     comma = ", "
+    separator = ","  # of indices
+    half = ""  # 1/2 by a sign of its own
+    signs: Mapping[str, str] = {}  # of relations: those that are written otherwise
+    #: Around indices that stand behind their letter.
+    index_brackets = ("[", "]")
 
     def __init__(self, notation: Notation, set_apart: bool = False) -> None:
         self.notation, self.set_apart = notation, set_apart
 
     # -- what a format says ---------------------------------------------------------------------
 
-    def ident(
-        self,
-        letter: str,
-        sub: Sequence[Index] = (),
-        sup: str = "",
-        at: Sequence[Index] = (),
-        prime: bool = False,
-    ) -> str:
-        """A letter with indices below it, above it and in brackets."""
+    def scripts(self, letter: str, below: str, above: str, prime: bool) -> str:
+        """A letter with what stands below and above it; both may be empty."""
         raise NotImplementedError
+
+    def below(self, index: Index) -> str:
+        """An index below a letter."""
+        return str(index)
+
+    def behind(self, index: Index) -> str:
+        """An index in brackets behind a letter."""
+        return str(index)
 
     def number(self, value: float) -> str:
         """A number."""
@@ -72,7 +78,7 @@ class Writer:
         """A sum."""
         raise NotImplementedError
 
-    def fraction(self, top: str, bottom: str, half: bool = False) -> str:
+    def fraction(self, top: str, bottom: str) -> str:
         """A quotient, its parts in brackets if they need them."""
         raise NotImplementedError
 
@@ -86,11 +92,11 @@ class Writer:
 
     def words(self, text: str) -> str:
         """Plain text inside a formula."""
-        raise NotImplementedError
+        return text
 
     def relation(self, sign: str) -> str:
         """A sign between two sides."""
-        return f" {sign} "
+        return f" {self.signs.get(sign, sign)} "
 
     def transposed(self, body: Expression) -> str:
         """A matrix with rows and columns exchanged."""
@@ -130,11 +136,12 @@ class Writer:
         if isinstance(node, ex.Log):
             return self.ident("log") + self.brackets(self.write(node.argument))
         if isinstance(node, ex.Quotient):
-            half = node == ex.HALF
+            if self.half and node == ex.HALF:
+                return self.half
             if self.fractions_are_atoms:
-                return self.fraction(self.write(node.top), self.write(node.bottom), half)
+                return self.fraction(self.write(node.top), self.write(node.bottom))
             top, bottom = self._at_least(node.top, _DIVIDED), self._at_least(node.bottom, _ATOM)
-            return self.fraction(top, bottom, half)
+            return self.fraction(top, bottom)
         if isinstance(node, ex.Power):
             return self.power(self._at_least(node.base, _ATOM), str(node.exponent))
         if isinstance(node, ex.Transpose):
@@ -262,6 +269,22 @@ class Writer:
         return _ATOM
 
     # -- symbols --------------------------------------------------------------------------------
+
+    def ident(
+        self,
+        letter: str,
+        sub: Sequence[Index] = (),
+        sup: str = "",
+        at: Sequence[Index] = (),
+        prime: bool = False,
+    ) -> str:
+        """A letter with indices below it, above it and in brackets."""
+        below = (self.separator if self.set_apart else "").join(map(self.below, sub))
+        text = self.scripts(letter, below, sup, prime)
+        if not at:
+            return text
+        left, right = self.index_brackets
+        return text + left + self.separator.join(map(self.behind, at)) + right
 
     def symbol(self, node: Symbol, prime: bool = False) -> str:
         """A symbol with its indices, as the notation has it."""
