@@ -36,9 +36,10 @@ from deltarule.document import json as for_programs
 from deltarule.document.formulas import Tree
 from deltarule.formula.expression import Symbol
 from deltarule.formula.function import Variable
+from deltarule.formula.inline import Inline
 from deltarule.formula.notation import get_notation
 
-FORMULA = Tree(Symbol("z", 1, (2,)), get_notation("index"))
+FORMULA = Tree(Symbol("z", 1, (2,)), Inline(get_notation("index")))
 ALL = Document(
     [
         Title("What was found"),
@@ -266,7 +267,7 @@ def test_pages_are_light_and_dark_and_wide_tables_scroll() -> None:
 
 
 EVIL = '<b>|`&"$_%\\</script><!--'
-EVIL_FORMULA = Tree(Variable(EVIL), get_notation("index"))
+EVIL_FORMULA = Tree(Variable(EVIL), Inline(get_notation("index")))
 
 
 def _evil() -> Document:

@@ -6,29 +6,27 @@ import html
 from dataclasses import dataclass
 
 from deltarule.formula.expression import Expression
-from deltarule.formula.inline import Html, InlineLatex
-from deltarule.formula.notation import Notation
-from deltarule.formula.plain import Plain
+from deltarule.formula.inline import Inline
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A formula as a tree, in the letters of a notation, on one line."""
+    """A formula as a tree, on one line."""
 
     tree: Expression
-    notation: Notation
+    writers: Inline
 
     def text(self) -> str:
         """In plain text, such as `z_1 = w_12*a_2`."""
-        return Plain(self.notation).write(self.tree)
+        return self.writers.plain.write(self.tree)
 
     def html(self) -> str:
         """With indices, powers and Greek letters."""
-        return Html(self.notation).write(self.tree)
+        return self.writers.html.write(self.tree)
 
     def latex(self) -> str:
         """For math mode."""
-        return InlineLatex(self.notation).write(self.tree)
+        return self.writers.latex.write(self.tree)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from deltarule.errors import SpecError
 from deltarule.explain.case import Source, case_or_none
 from deltarule.formula.expression import HALF, Derivative, Expression, Sum, signed
 from deltarule.formula.function import Equation, Variable
+from deltarule.formula.inline import Inline
 from deltarule.formula.notation import get_notation
 from deltarule.formula.plain import Plain
 from deltarule.formula.symbols import OUTPUT, TARGET, Symbols
@@ -184,7 +185,7 @@ def _cell(row: Row, column: str) -> Phrase:
     if row.kind == "words" and not (row.key == "C" and column == "code"):
         return cell
     tree = row.trees.get(column)
-    return Code(cell) if tree is None else Tree(tree, get_notation(column))
+    return Code(cell) if tree is None else Tree(tree, Inline(get_notation(column)))
 
 
 NOTES = (

@@ -7,10 +7,12 @@ cell has no room for a fraction.
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 
 from deltarule.formula.expression import Index
 from deltarule.formula.latex import escaped
-from deltarule.formula.plain import Plain
+from deltarule.formula.notation import Notation
+from deltarule.formula.plain import Plain, six_digits
 from deltarule.formula.text import GREEK, PRIME
 
 MINUS = "\N{MINUS SIGN}"
@@ -91,3 +93,20 @@ class InlineLatex(Plain):
     def power(self, base: str, exponent: str) -> str:
         """Raised."""
         return f"{base}^{{{exponent}}}"
+
+
+class Inline:
+    """What writes formulas on one line, in one notation, for text, pages and LaTeX.
+
+    Parameters as for `Plain`.
+    """
+
+    def __init__(
+        self,
+        notation: Notation | None = None,
+        set_apart: bool = False,
+        figures: Callable[[float], str] = six_digits,
+    ) -> None:
+        self.plain = Plain(notation, set_apart, figures)
+        self.html = Html(notation, set_apart, figures)
+        self.latex = InlineLatex(notation, set_apart, figures)

@@ -42,8 +42,8 @@ def _numbers(*factors: float) -> Product:
     return Product(tuple(map(Number, factors)))
 
 
-class Writer:
-    """Writes the lines of a trace; l is a layer, j a unit and s a sample, the last two from 0.
+class Calculations:
+    """The lines of a trace; l is a layer, j a unit and s a sample, the last two from 0.
 
     Parameters
     ----------

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import groupby
 
 from deltarule.document import Document, Heading, Item, Items, Marked, Phrase, Table, Title
 from deltarule.document import Lines as Sentences
 from deltarule.document.blocks import Block
+from deltarule.document.formulas import Tree
+from deltarule.document.text import aligned
 from deltarule.equations.params import Array
 from deltarule.explain.trace.calculation import Line
-from deltarule.explain.trace.lines import PHASES, Group, Lines
-from deltarule.explain.trace.selection import Selection, Shown, Wanted, check_shown
+from deltarule.explain.trace.lines import PHASES, Lines
+from deltarule.explain.trace.selection import Selection, Shown, Wanted, check_digits
 from deltarule.explain.trace.steps import Traced
-from deltarule.formula.expression import Expression
-from deltarule.formula.inline import Html, InlineLatex
+from deltarule.formula.inline import Inline
 from deltarule.formula.plain import Plain
 
 _SHORT = 16  # so many inputs and targets are shown in one line
@@ -25,7 +26,57 @@ _TITLE = "Trace of back-propagation"
 # -- what all have in common ----------------------------------------------------------------------
 
 
-def facts(trace: Traced, digits: int | None) -> list[str]:
+class Layout:
+    """What every format shows of a trace.
+
+    Attributes
+    ----------
+    writers : Inline
+    C : Expression
+        The loss.
+    facts : list of str
+        What the trace is of.
+    results : list of (str, str)
+        The loss and, where there is one output of one sample, that: before and after each step.
+        Each is ` = 0.5`: the letter of the loss belongs before it.
+    left_out : str
+        What is not shown, and how to see it; empty if all is.
+
+    Raises SpecError for what cannot be shown.
+    """
+
+    def __init__(self, trace: Traced, wanted: Wanted) -> None:
+        check_digits(wanted)
+        self.trace = trace
+        self.lines = Lines(trace, wanted.notation, wanted.digits, wanted.max_terms)
+        self.writers, self.C = self.lines.writers, self.lines.symbols.C
+        self.selection = Selection(trace, self.lines, wanted)
+        self.facts = _facts(trace, wanted.digits)
+        if wanted.notation != "canonical":
+            self.facts.append(f"notation: {self.lines.notation.document}")
+        self.results = _results(trace, self.lines)
+        left_out = ", ".join(self.selection.left_out)
+        how = "Ask for one with layer, neuron, sample or step, or for more lines."
+        self.left_out = f"Left out: {left_out}. {how}" if left_out else ""
+
+    def phases(self) -> Iterator[tuple[str, Iterator[Shown]]]:
+        """The groups that are shown, under their headings."""
+        return groupby(self.selection, self._heading)
+
+    def _heading(self, shown: Shown) -> str:
+        """The phase, and the step if there are several."""
+        phase = PHASES[shown.group.phase]
+        return f"Step {shown.step}: {phase.lower()}" if len(self.trace.steps) > 1 else phase
+
+    def place(self, shown: Shown) -> str:
+        """The layer and the sample of a group, as far as they are not plain."""
+        group, several = shown.group, len(self.trace.X) > 1
+        sample = f", sample {group.sample}" if group.sample and several else ""
+        loss = group.quantity == "loss"
+        return ("loss" if loss else layer_name(self.trace, group.layer)) + sample
+
+
+def _facts(trace: Traced, digits: int | None) -> list[str]:
     """What a trace is of, in a few sentences."""
     n, steps = len(trace.X), len(trace.steps)
     samples = "1 sample" if n == 1 else f"{n} samples, the {trace.reduction} of their losses"
@@ -34,10 +85,10 @@ def facts(trace: Traced, digits: int | None) -> list[str]:
     if trace.X.size + trace.Y.size <= _SHORT:
         x, y = (", ".join(_row(row) for row in rows) for rows in (trace.X, trace.Y))
         lines.append(f"x = {x}; y = {y}")
-    lines += [
+    lines.append(
         f"{samples}; {steps} step{'s' * (steps > 1)} of gradient descent, learning rate "
-        f"{trace.learning_rate:g}; numbers to {shown}",
-    ]
+        f"{trace.learning_rate:g}; numbers to {shown}"
+    )
     if trace.edges is not None:
         absent = sum(int((~edge).sum()) for edge in trace.edges)
         lines.append(f"{absent} edge{'s are' if absent > 1 else ' is'} absent: not used or updated")
@@ -50,11 +101,7 @@ def _row(values: Array) -> str:
     return f"({', '.join(f'{v:.6g}' for v in values)})"
 
 
-def results(trace: Traced, lines: Lines) -> list[tuple[str, str]]:
-    """The loss and, where there is one output of one sample, that: before and after each step.
-
-    Each is `= 0.5`: the letter of the loss belongs before it.
-    """
+def _results(trace: Traced, lines: Lines) -> list[tuple[str, str]]:
     n = lines.n
     passes = [trace.steps[0].before, *(step.after for step in trace.steps)]
     rows = []
@@ -67,18 +114,6 @@ def results(trace: Traced, lines: Lines) -> list[tuple[str, str]]:
     return rows
 
 
-def heading(trace: Traced, shown: Shown) -> str:
-    """The phase, and the step if there are several."""
-    step = f"Step {shown.step}: " if len(trace.steps) > 1 else ""
-    return step + (PHASES[shown.group.phase].lower() if step else PHASES[shown.group.phase])
-
-
-def place(trace: Traced, group: Group) -> str:
-    """The layer and the sample of a group, as far as they are not plain."""
-    sample = f", sample {group.sample}" if group.sample and len(trace.X) > 1 else ""
-    return ("loss" if group.quantity == "loss" else layer_name(trace, group.layer)) + sample
-
-
 def layer_name(trace: Traced, l: int) -> str:
     """What a layer is called in every notation: some documents count the inputs as layer 1."""
     if l in (0, len(trace.net.activations)):
@@ -86,175 +121,104 @@ def layer_name(trace: Traced, l: int) -> str:
     return f"hidden layer {l}"
 
 
-def left_out(selection: Selection) -> str:
-    """What is not shown, and how to see it."""
-    return (
-        f"Left out: {', '.join(selection.left_out)}. "
-        "Ask for one with layer, neuron, sample or step, or for more lines."
-    )
-
-
 # -- text -----------------------------------------------------------------------------------------
 
 
-def text(
-    trace: Traced, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
-) -> str:
+def text(trace: Traced, wanted: Wanted) -> str:
     """What `Trace.to_text` gives."""
-    check_shown(digits, max_terms)
-    lines = Lines(trace, notation, digits, max_terms)
-    selection = Selection(trace, lines, wanted)
-    out = [*facts(trace, digits)]
-    if notation != "canonical":
-        out.append(f"notation: {lines.symbols.notation.document}")
-    last = ""
-    for shown in selection:
-        head = heading(trace, shown)
-        if head != last:
-            out += ["", head, "-" * len(head)]
-            last = head
-        out.append(f"{place(trace, shown.group)}: {lines.written(shown.group.equation, Plain)}")
-        out += _aligned(shown.lines, lines)
-        if shown.more:
-            out.append(f"  ... {shown.more} more")
-    rows, C = results(trace, lines), lines.written(lines.symbols.C, Plain)
-    width = max(len(name) for name, _ in rows)
-    out += ["", "Result", "------"]
-    out += [f"{name:{width}}  {C + what if what else ''}".rstrip() for name, what in rows]
-    if selection.left_out:
-        out += ["", left_out(selection)]
+    laid = Layout(trace, wanted)
+    plain = laid.writers.plain
+    out = [*laid.facts]
+    for heading, groups in laid.phases():
+        out += ["", heading, "-" * len(heading)]
+        for shown in groups:
+            out.append(f"{laid.place(shown)}: {plain.write(shown.group.equation)}")
+            out += _aligned([_written(line, plain) for line in shown.lines])
+            if shown.more:
+                out.append(f"  ... {shown.more} more")
+    C = plain.write(laid.C)
+    results = aligned([(name, C + what if what else "") for name, what in laid.results], "ll")
+    out += ["", "Result", "------", *results]
+    if laid.left_out:
+        out += ["", laid.left_out]
     return "\n".join(out)
 
 
-def _aligned(lines: Sequence[Line], of: Lines) -> list[str]:
+def _aligned(rows: list[tuple[str, str, str, str]]) -> list[str]:
     """Symbols, calculations and values below one another, signs of values apart."""
-    rows = [_written(line, of) for line in lines]
-    symbol = max(len(row.symbol) for row in rows)
-    numbers = min(max(len(row.numbers) for row in rows), 72)
-    pad = any(row.value.startswith("-") for row in rows)
+    symbols, _, numbers, values = zip(*rows, strict=True)
+    symbol = max(map(len, symbols))
+    width = min(max(map(len, numbers)), 72)
+    pad = any(value.startswith("-") for value in values)
     return [
-        f"  {row.symbol:{symbol}} {row.arrow} {row.numbers:{numbers}} = "
-        + (" " * (pad and not row.value.startswith("-")))
-        + row.value
-        for row in rows
+        f"  {name:{symbol}} {arrow} {calculation:{width}} = "
+        + " " * (pad and not value.startswith("-"))
+        + value
+        for name, arrow, calculation, value in rows
     ]
 
 
-class _Row(NamedTuple):
-    symbol: str
-    arrow: str
-    numbers: str
-    value: str
-
-
-def _written(line: Line, of: Lines) -> _Row:
-    """A line in plain text."""
-    out = of.form(Plain)
-    numbers = "" if line.numbers is None else out.write(line.numbers)
-    return _Row(out.write(line.symbol), line.arrow, numbers, of.n(line.value))
+def _written(line: Line, plain: Plain) -> tuple[str, str, str, str]:
+    """The symbol, the arrow, the calculation and the value of a line."""
+    numbers = "" if line.numbers is None else plain.write(line.numbers)
+    return plain.write(line.symbol), line.arrow, numbers, plain.number(line.value)
 
 
 # -- Markdown -------------------------------------------------------------------------------------
 
 
-def markdown(
-    trace: Traced, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
-) -> str:
+def markdown(trace: Traced, wanted: Wanted) -> str:
     """What `Trace.to_markdown` gives."""
-    check_shown(digits, max_terms)
-    lines = Lines(trace, notation, digits, max_terms)
-    selection = Selection(trace, lines, wanted)
-    out = ["# Trace", "", *(f"- {fact}" for fact in facts(trace, digits))]
-    if notation != "canonical":
-        out.append(f"- notation: {lines.symbols.notation.document}")
-    last = ""
-    for shown in selection:
-        head = heading(trace, shown)
-        if head != last:
-            out += ["", f"## {head}"]
-            last = head
-        out += [
-            "",
-            f"{place(trace, shown.group)}: `{lines.written(shown.group.equation, Plain)}`",
-            "",
-        ]
-        out += ["| | calculation | value |", "|---|---|---:|"]
-        for line in shown.lines:
-            arrow = "" if line.arrow == "=" else f" {line.arrow}"
-            row = _written(line, lines)
-            out.append(f"| `{row.symbol}{arrow}` | `{row.numbers}` | {row.value} |")
-        if shown.more:
-            out.append(f"| | ... {shown.more} more | |")
+    laid = Layout(trace, wanted)
+    plain = laid.writers.plain
+    out = ["# Trace", "", *(f"- {fact}" for fact in laid.facts)]
+    for heading, groups in laid.phases():
+        out += ["", f"## {heading}"]
+        for shown in groups:
+            out += ["", f"{laid.place(shown)}: `{plain.write(shown.group.equation)}`", ""]
+            out += ["| | calculation | value |", "|---|---|---:|"]
+            for line in shown.lines:
+                symbol, arrow, numbers, value = _written(line, plain)
+                symbol += "" if arrow == "=" else f" {arrow}"
+                out.append(f"| `{symbol}` | `{numbers}` | {value} |")
+            if shown.more:
+                out.append(f"| | ... {shown.more} more | |")
+    C = plain.write(laid.C)
     out += ["", "## Result", "", "| | |", "|---|---|"]
-    C = lines.written(lines.symbols.C, Plain)
-    rows = results(trace, lines)
-    out += [f"| {name} | {C + what if what else ''} |" for name, what in rows]
-    if selection.left_out:
-        out += ["", left_out(selection)]
+    out += [f"| {name} | {C + what if what else ''} |" for name, what in laid.results]
+    if laid.left_out:
+        out += ["", laid.left_out]
     return "\n".join(out) + "\n"
 
 
 # -- blocks, for LaTeX and pages ------------------------------------------------------------------
 
 
-def document(
-    trace: Traced, wanted: Wanted, *, notation: str, digits: int | None, max_terms: int | None
-) -> Document:
+def document(trace: Traced, wanted: Wanted) -> Document:
     """What `Trace.document` gives: title and facts, the result, and a table for each formula."""
-    check_shown(digits, max_terms)
-    lines = Lines(trace, notation, digits, max_terms)
-    selection = Selection(trace, lines, wanted)
-    known = facts(trace, digits)
-    if notation != "canonical":
-        known.append(f"notation: {lines.symbols.notation.document}")
-    C = Formula(lines.symbols.C, lines)
+    laid = Layout(trace, wanted)
+    C = Tree(laid.C, laid.writers)
     result: list[tuple[Phrase, Phrase]] = [
-        (name, (C, what) if what else "") for name, what in results(trace, lines)
+        (name, (C, what) if what else "") for name, what in laid.results
     ]
-    blocks: list[Block] = [Title(_TITLE), Items([Item(fact) for fact in known], "")]
-    blocks += [Heading("Result"), Table((), result, "ll"), *_tables(trace, lines, selection)]
-    if selection.left_out:
-        blocks.append(Sentences([left_out(selection)]))
-    return Document(blocks)
+    blocks: list[Block] = [Title(_TITLE), Items([Item(fact) for fact in laid.facts], "")]
+    blocks += [Heading("Result"), Table((), result, "ll")]
+    for heading, groups in laid.phases():
+        blocks += [Heading(heading), *(_table(laid, shown) for shown in groups)]
+    return Document([*blocks, Sentences([laid.left_out] if laid.left_out else [])])
 
 
-def _tables(trace: Traced, lines: Lines, selection: Selection) -> Iterator[Block]:
-    last = ""
-    for shown in selection:
-        head = heading(trace, shown)
-        if head != last:
-            yield Heading(head)
-            last = head
-        rows: list[tuple[Phrase, Phrase]] = [calculated(lines, line) for line in shown.lines]
-        if shown.more:
-            rows.append(("", Marked(f"{shown.more} more", "soft")))
-        caption = (f"{place(trace, shown.group)}: ", Formula(shown.group.equation, lines))
-        yield Table((), rows, "ll", caption=caption)
+def _table(laid: Layout, shown: Shown) -> Table:
+    rows: list[tuple[Phrase, Phrase]] = [calculated(line, laid.writers) for line in shown.lines]
+    if shown.more:
+        rows.append(("", Marked(f"{shown.more} more", "soft")))
+    caption = (f"{laid.place(shown)}: ", Tree(shown.group.equation, laid.writers))
+    return Table((), rows, "ll", caption=caption)
 
 
-def calculated(lines: Lines, line: Line) -> tuple[Formula, Calculation]:
+def calculated(line: Line, writers: Inline) -> tuple[Tree, Calculation]:
     """A line as its symbol and its calculation with its value."""
-    return Formula(line.symbol, lines), Calculation(line, lines)
-
-
-@dataclass(frozen=True, eq=False)
-class Formula:
-    """A formula of a trace, in its notation and digits."""
-
-    tree: Expression
-    of: Lines
-
-    def text(self) -> str:
-        """In plain text."""
-        return self.of.written(self.tree, Plain)
-
-    def html(self) -> str:
-        """Set for a page."""
-        return self.of.written(self.tree, Html)
-
-    def latex(self) -> str:
-        """For math mode."""
-        return self.of.written(self.tree, InlineLatex)
+    return Tree(line.symbol, writers), Calculation(line, writers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,27 +226,24 @@ class Calculation:
     """What a number comes from, and what it comes to: `= 0.5*3 = 1.5`."""
 
     line: Line
-    of: Lines
+    writers: Inline
 
     def text(self) -> str:
         """In one line."""
-        numbers, value = self._parts(Plain)
-        return f"{numbers}= {value}"
+        return "= ".join(self._parts(self.writers.plain))
 
     def html(self) -> str:
         """With the value in bold."""
-        numbers, value = self._parts(Html)
+        numbers, value = self._parts(self.writers.html)
         return f"{numbers}= <b>{value}</b>"
 
     def latex(self) -> str:
         """For math mode; a line may break in it."""
-        numbers, value = self._parts(InlineLatex)
-        return f"{numbers}= {value}"
+        return "= ".join(self._parts(self.writers.latex))
 
-    def _parts(self, form: type[Plain]) -> tuple[str, str]:
+    def _parts(self, out: Plain) -> tuple[str, str]:
         """The arrow and the numbers, if there are any; and the value."""
-        out, line = self.of.form(form), self.line
-        value = out.number(line.value)
+        line, value = self.line, out.number(self.line.value)
         if line.numbers is None:
             return "", value
         return f"{out.relation(line.arrow).strip()} {out.write(line.numbers)} ", value

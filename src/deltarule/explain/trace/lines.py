@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
 from deltarule.equations.losses import get_loss
 from deltarule.equations.params import Array
-from deltarule.explain.trace.calculation import Line, Writer, has_plain_error
+from deltarule.explain.trace.calculation import Calculations, Line, has_plain_error
 from deltarule.explain.trace.steps import Traced, TracedPass, TracedStep
 from deltarule.formula.expression import HALF, Derivative, Expression, Sum
 from deltarule.formula.function import Equation, Quoted, Variable, With, Words, told
-from deltarule.formula.plain import Figures, Plain
+from deltarule.formula.inline import Inline
+from deltarule.formula.plain import Figures
 from deltarule.formula.symbols import NET_INPUT, OUTPUT, TARGET, Symbols
 
 PHASES = {
@@ -30,7 +30,6 @@ PHASES = {
     "update": "Update",
     "after": "Forward pass after the update",
 }
-Form = TypeVar("Form", bound=Plain)
 _ONE = np.zeros((1, 1), dtype=np.intp)
 
 
@@ -74,7 +73,7 @@ class Group:
 
 
 class Lines:
-    """All lines of a trace in one notation; see `Writer` for max_terms.
+    """All lines of a trace in one notation; see `Calculations` for max_terms.
 
     Parameters
     ----------
@@ -93,22 +92,11 @@ class Lines:
         self.symbols = Symbols(notation, trace.net.sizes)
         self.notation = self.symbols.notation
         self.n = Figures(digits)
-        self._forms: dict[type[Plain], Plain] = {}
-        self.write = Writer(trace, self.symbols, max_terms)
+        self.writers = Inline(self.notation, self.symbols.set_apart, self.n)
+        self.write = Calculations(trace, self.symbols, max_terms)
         self.L = len(trace.net.sizes) - 1
         loss = trace.net.loss
         self.fused = loss.fused_dJ is not None and loss.links(trace.net.activations[-1])
-
-    def written(self, formula: Expression, form: type[Form]) -> str:
-        """A formula in a format."""
-        return self.form(form).write(formula)
-
-    def form(self, form: type[Form]) -> Form:
-        """What writes formulas in a format, in this notation and with these digits."""
-        known = self._forms.get(form)
-        if known is None:
-            known = self._forms[form] = form(self.notation, self.symbols.set_apart, self.n)
-        return known  # type: ignore[return-value]  # of that very type
 
     # -- groups in the order of computation ---------------------------------------------------
 

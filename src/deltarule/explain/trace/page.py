@@ -19,18 +19,10 @@ from deltarule.explain.trace.selection import Wanted
 from deltarule.explain.trace.steps import Traced
 
 
-def page(
-    trace: Traced,
-    *,
-    notation: str,
-    digits: int | None,
-    max_lines: int | None,
-    max_terms: int | None,
-) -> str:
+def page(trace: Traced, wanted: Wanted) -> str:
     """What `Trace.to_html` gives."""
-    wanted = Wanted(max_lines=max_lines)
-    shown = document(trace, wanted, notation=notation, digits=digits, max_terms=max_terms)
-    picture = Picture(trace, Lines(trace, notation, digits, max_terms))
+    shown = document(trace, wanted)
+    picture = Picture(trace, Lines(trace, wanted.notation, wanted.digits, wanted.max_terms))
     data = {"views": picture.views(), "delta": picture.lines.notation.delta_name}
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     head, tables = (pages.body(Document(part)) for part in (shown.blocks[:2], shown.blocks[2:]))

@@ -18,7 +18,7 @@ from deltarule.explain.trace.layout import calculated, layer_name
 from deltarule.explain.trace.lines import Lines
 from deltarule.explain.trace.steps import Traced
 from deltarule.formula.expression import Expression
-from deltarule.formula.inline import MINUS, Html
+from deltarule.formula.inline import MINUS
 
 _DX, _DY, _R = 116, 64, 26  # distances of layers and units, radius of a unit
 _TOP, _SIDE = 62, 48
@@ -263,7 +263,7 @@ class _View:
         l, at = wire.end.l, (wire.start.j, wire.end.j)
         w = float(self.done.weights[l - 1][at])
         name = self.lines.symbols.W(l, at[0] + 1, at[1] + 1)
-        shown = {"n": self.lines.written(name, Html), "f": [self._given(name, w)]}
+        shown = {"n": self.lines.writers.html.write(name), "f": [self._given(name, w)]}
         result = self._number("w", w) | shown
         if self.after:
             return result
@@ -284,7 +284,8 @@ class _View:
             group = self.groups.get((phase, quantity, l, sample))
             if group is not None:
                 (line,) = group.lines(np.array([at]))
-                found.append([self.lines.written(group.equation, Html), self._written(line)])
+                formula = self.lines.writers.html.write(group.equation)
+                found.append([formula, self._written(line)])
         return found
 
     def _given(self, name: Expression, value: float) -> list[str]:
@@ -292,7 +293,7 @@ class _View:
         return ["", self._written(Line(name, None, value))]
 
     def _written(self, line: Line) -> str:
-        return " ".join(part.html() for part in calculated(self.lines, line))
+        return " ".join(part.html() for part in calculated(line, self.lines.writers))
 
 
 def _rows(size: int) -> list[int | None]:

@@ -27,21 +27,9 @@ from deltarule.explain.trace.steps import Traced, Tracer
 class Trace(Traced, Shown):
     """What `trace` gives: `print` it, or any format of `Shown`."""
 
-    def document(
-        self,
-        *,
-        layer: int | None = None,
-        neuron: int | None = None,
-        sample: int | None = None,
-        step: int | None = None,
-        digits: int | None = 6,
-        notation: str = "canonical",
-        max_lines: int | None = 250,
-        max_terms: int | None = 12,
-    ) -> Document:
+    def document(self, **shown: Any) -> Document:
         """The result, and a table for each formula; parameters as for `to_text`."""
-        wanted = Wanted(layer, neuron, sample, step, max_lines)
-        return layout.document(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
+        return layout.document(self, Wanted(**shown))
 
     def to_text(
         self,
@@ -69,24 +57,13 @@ class Trace(Traced, Shown):
 
         Raises SpecError if there is no such layer, neuron, sample, step or notation.
         """
-        wanted = Wanted(layer, neuron, sample, step, max_lines)
-        return layout.text(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
+        return layout.text(
+            self, Wanted(layer, neuron, sample, step, digits, notation, max_lines, max_terms)
+        )
 
-    def to_markdown(
-        self,
-        *,
-        layer: int | None = None,
-        neuron: int | None = None,
-        sample: int | None = None,
-        step: int | None = None,
-        digits: int | None = 6,
-        notation: str = "canonical",
-        max_lines: int | None = 250,
-        max_terms: int | None = 12,
-    ) -> str:
+    def to_markdown(self, **shown: Any) -> str:
         """The same as Markdown, one table per formula; parameters as for `to_text`."""
-        wanted = Wanted(layer, neuron, sample, step, max_lines)
-        return layout.markdown(self, wanted, notation=notation, digits=digits, max_terms=max_terms)
+        return layout.markdown(self, Wanted(**shown))
 
     def to_html(
         self,
@@ -98,7 +75,8 @@ class Trace(Traced, Shown):
     ) -> str:
         """One self-contained page: the network drawn, and the tables; parameters as `to_text`."""
         return page(
-            self, notation=notation, digits=digits, max_lines=max_lines, max_terms=max_terms
+            self,
+            Wanted(digits=digits, notation=notation, max_lines=max_lines, max_terms=max_terms),
         )
 
     def to_latex(self, *, standalone: bool = False, **shown: Any) -> str:

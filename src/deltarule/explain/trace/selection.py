@@ -17,13 +17,16 @@ _MOST_DIGITS = 17  # a float64 has no more
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of a trace is to be shown: see `Trace.to_text`."""
+    """What of a trace is to be shown, and how: see `Trace.to_text`."""
 
     layer: int | None = None
     neuron: int | None = None
     sample: int | None = None
     step: int | None = None
-    max_lines: int | None = None
+    digits: int | None = 6
+    notation: str = "canonical"
+    max_lines: int | None = 250
+    max_terms: int | None = 12
 
 
 class Shown(NamedTuple):
@@ -117,12 +120,15 @@ def _check(trace: Traced, wanted: Wanted) -> None:
         options.count(None, max_lines=wanted.max_lines)
 
 
-def check_shown(digits: int | None, max_terms: int | None) -> None:
+def check_digits(wanted: Wanted) -> None:
     """Raise SpecError for digits or terms that cannot be shown."""
-    if digits is not None and (isinstance(digits, bool) or digits not in range(1, 18)):
+    digits = wanted.digits
+    if digits is not None and (
+        isinstance(digits, bool) or digits not in range(1, _MOST_DIGITS + 1)
+    ):
         raise SpecError(f"digits must be 1 to {_MOST_DIGITS}, or None for all, got {digits!r}")
-    if max_terms is not None:
-        options.count(None, max_terms=max_terms)
+    if wanted.max_terms is not None:
+        options.count(None, max_terms=wanted.max_terms)
 
 
 def _ends(values: Sequence[int], many: int) -> list[int]:
