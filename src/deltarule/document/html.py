@@ -11,25 +11,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from deltarule.document.blocks import (
-    Block,
-    Code,
-    Document,
-    Heading,
-    Inline,
-    Item,
-    Items,
-    Lines,
-    Listing,
-    Marked,
-    Names,
-    Phrase,
-    Point,
-    Table,
-    Tag,
-    Title,
-    parts,
-)
+from deltarule.document import blocks
+from deltarule.document.blocks import Document, Phrase, Table, parts
 
 _PAPER = "@page { margin: 14mm; }\n"  # not in a fragment: a notebook's pages are its own
 _RIGHT = ' class="r"'
@@ -117,44 +100,44 @@ def _row(cells: Sequence[Phrase], align: str, tag: str) -> str:
     )
 
 
-def _inline(part: Inline) -> str:
+def _inline(part: blocks.Inline) -> str:
     match part:
         case str():
             return html.escape(part)
-        case Code(code):
+        case blocks.Code(code):
             return f"<code>{html.escape(code)}</code>" if code else ""
-        case Tag(name):
+        case blocks.Tag(name):
             return f' <code class="tag">{html.escape(name)}</code>'
-        case Marked(words, kind):
+        case blocks.Marked(words, kind):
             return f'<span class="{kind}">{html.escape(words)}</span>'
         case _:
             return part.html()
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: blocks.Block) -> Iterator[str]:
     match block:
-        case Title(title):
+        case blocks.Title(title):
             yield f"<h1>{html.escape(title)}</h1>"
-        case Heading(heading):
+        case blocks.Heading(heading):
             yield f"<h2>{html.escape(heading)}</h2>"
-        case Lines(lines):
+        case blocks.Lines(lines):
             yield from (f"<p>{phrase(line)}</p>" for line in lines)
-        case Point(name, sentence):
+        case blocks.Point(name, sentence):
             yield f"<h2>{html.escape(name)}</h2>\n<p>{phrase(sentence)}</p>"
-        case Names(lead, names):
+        case blocks.Names(lead, names):
             yield f"<p>{html.escape(lead)}: {html.escape('; '.join(names))}.</p>"
-        case Items() if block.items:
+        case blocks.Items() if block.items:
             tag = "ol" if block.marker == "1." else "ul"
             plain = ' class="plain"' * (not block.marker)
             items = "\n".join(map(_item, block.items))
             yield f"<{tag}{plain}>\n{items}\n</{tag}>"
-        case Table() if block.rows:
+        case blocks.Table() if block.rows:
             yield table(block)
-        case Listing(lines):
+        case blocks.Listing(lines):
             yield scrolling(f"<pre>{html.escape(chr(10).join(lines))}</pre>")
 
 
-def _item(item: Item) -> str:
+def _item(item: blocks.Item) -> str:
     facts = "".join(
         (f'<div class="{one.kind}">' if one.kind else "<div>")
         + (f'<span class="label">{html.escape(one.label)}:</span> ' if one.label else "")

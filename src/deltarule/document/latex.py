@@ -4,26 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from deltarule.document import text
-from deltarule.document.blocks import (
-    Block,
-    Code,
-    Document,
-    Heading,
-    Inline,
-    Item,
-    Items,
-    Lines,
-    Listing,
-    Marked,
-    Names,
-    Phrase,
-    Point,
-    Table,
-    Tag,
-    Title,
-    parts,
-)
+from deltarule.document import blocks, text
+from deltarule.document.blocks import Document, Phrase, Table, parts
 from deltarule.formula.latex import escaped
 
 #: Rows of a `tabular`, in which no page can break.
@@ -75,43 +57,43 @@ def _row(cells: Sequence[Phrase]) -> str:
     return " & ".join(map(phrase, cells))
 
 
-def _inline(part: Inline) -> str:
+def _inline(part: blocks.Inline) -> str:
     match part:
         case str():
             return escaped(part)
-        case Code(code):
+        case blocks.Code(code):
             return rf"\texttt{{{escaped(code)}}}" if code else ""
-        case Tag(name):
+        case blocks.Tag(name):
             return rf" (\texttt{{{escaped(name)}}})"
-        case Marked(words, kind):
+        case blocks.Marked(words, kind):
             return rf"\textbf{{{escaped(words)}}}" if kind == "bad" else escaped(words)
         case _:
             return f"${part.latex()}$" if part.latex() else ""
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: blocks.Block) -> Iterator[str]:
     match block:
-        case Title(title):
+        case blocks.Title(title):
             yield rf"\section*{{{escaped(title)}}}"
-        case Heading(heading):
+        case blocks.Heading(heading):
             yield rf"\subsection*{{{escaped(heading)}}}"
-        case Lines(lines):
+        case blocks.Lines(lines):
             yield from ("\n\n".join(map(phrase, lines)),)
-        case Point(name, sentence):
+        case blocks.Point(name, sentence):
             yield rf"\textbf{{{escaped(name)}.}} {phrase(sentence)}"
-        case Names(lead, names):
+        case blocks.Names(lead, names):
             yield f"{escaped(lead)}: {escaped('; '.join(names))}."
-        case Items() if block.items:
+        case blocks.Items() if block.items:
             kind = "enumerate" if block.marker == "1." else "itemize"
             items = map(_item, block.items)
             yield from (rf"\begin{{{kind}}}", *items, rf"\end{{{kind}}}")
-        case Table() if block.rows:
+        case blocks.Table() if block.rows:
             yield from _tables(block)
-        case Listing(lines):
+        case blocks.Listing(lines):
             yield from (r"\begin{verbatim}", *lines, r"\end{verbatim}")
 
 
-def _item(item: Item) -> str:
+def _item(item: blocks.Item) -> str:
     facts = "".join(
         rf" \\ {f'{escaped(one.label)}: ' if one.label else ''}{phrase(one.value)}"
         for one in item.facts

@@ -5,25 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from deltarule.document.blocks import (
-    Block,
-    Code,
-    Document,
-    Heading,
-    Inline,
-    Item,
-    Items,
-    Lines,
-    Listing,
-    Marked,
-    Names,
-    Phrase,
-    Point,
-    Table,
-    Tag,
-    Title,
-    parts,
-)
+from deltarule.document import blocks
+from deltarule.document.blocks import Document, Phrase, Table, parts
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
@@ -63,49 +46,49 @@ def _row(cells: Sequence[Phrase]) -> str:
     return "| " + " | ".join(phrase(cell).replace("|", r"\|") for cell in cells) + " |"
 
 
-def _inline(part: Inline) -> str:
+def _inline(part: blocks.Inline) -> str:
     match part:
         case str():
             return escaped(part)
-        case Code(text):
+        case blocks.Code(text):
             return code(text) if text else ""
-        case Tag(name):
+        case blocks.Tag(name):
             return f" ({code(name)})"
-        case Marked(words):
+        case blocks.Marked(words):
             return escaped(words)
         case _:
             return code(part.text()) if part.text() else ""
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: blocks.Block) -> Iterator[str]:
     match block:
-        case Title(title):
+        case blocks.Title(title):
             yield f"## {escaped(title)}"
-        case Heading(heading):
+        case blocks.Heading(heading):
             yield f"**{escaped(heading)}:**"
-        case Lines(lines):
+        case blocks.Lines(lines):
             yield from map(phrase, lines)
-        case Point(name, sentence):
+        case blocks.Point(name, sentence):
             yield f"**{escaped(name)}:** {phrase(sentence)}"
-        case Names(lead, names):
+        case blocks.Names(lead, names):
             yield f"{escaped(lead)}: {escaped('; '.join(names))}."
-        case Items():
+        case blocks.Items():
             for number, item in enumerate(block.items, start=1):
                 numbered = block.marker == "1."
                 if numbered and number > 1:
                     yield ""
                 yield from _item(item, f"{number}. " if numbered else "- ")
-        case Table() if block.rows:
+        case blocks.Table() if block.rows:
             if block.caption:
                 yield from (phrase(block.caption), "")
             yield from table(block)
             if block.more:
                 yield from ("", block.more)
-        case Listing(lines):
+        case blocks.Listing(lines):
             yield from ("```", *lines, "```")
 
 
-def _item(item: Item, marker: str) -> Iterator[str]:
+def _item(item: blocks.Item, marker: str) -> Iterator[str]:
     yield marker + phrase(item.sentence)
     for fact in item.facts:
         label = f"{escaped(fact.label)}: " if fact.label else ""

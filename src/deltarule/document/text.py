@@ -5,25 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from deltarule.document.blocks import (
-    Block,
-    Code,
-    Document,
-    Heading,
-    Inline,
-    Item,
-    Items,
-    Lines,
-    Listing,
-    Marked,
-    Names,
-    Phrase,
-    Point,
-    Table,
-    Tag,
-    Title,
-    parts,
-)
+from deltarule.document import blocks
+from deltarule.document.blocks import Document, Phrase, Table, parts
 
 #: By the marker of a list: what stands before an item, and before what else belongs to it.
 _INDENTS = {"1.": ("  {}. ", "     "), "-": ("- ", "  "), "  ": ("  ", "    "), "": ("", "  ")}
@@ -37,14 +20,14 @@ def write(document: Document) -> str:
     return "\n".join(lines)
 
 
-def laid_out(document: Document) -> Iterator[tuple[Block, list[str], bool]]:
+def laid_out(document: Document) -> Iterator[tuple[blocks.Block, list[str], bool]]:
     """Each block that says something, its lines, and whether a blank line stands above it."""
     headed = True
     for block in document.blocks:
         written = list(_block(block))
         if written:
             yield block, written, not (headed or block.tight)
-            headed = isinstance(block, Heading)
+            headed = isinstance(block, blocks.Heading)
 
 
 def phrase(said: Phrase) -> str:
@@ -71,54 +54,56 @@ def aligned(rows: Sequence[Sequence[str]], align: str) -> list[str]:
     ]
 
 
-def _inline(part: Inline) -> str:
+def _inline(part: blocks.Inline) -> str:
     match part:
         case str():
             return part
-        case Code(code):
+        case blocks.Code(code):
             return code
-        case Tag(name):
+        case blocks.Tag(name):
             return f"  [{name}]"
-        case Marked(words):
+        case blocks.Marked(words):
             return words
         case _:
             return part.text()
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: blocks.Block) -> Iterator[str]:
     match block:
-        case Title(title):
+        case blocks.Title(title):
             yield title
-        case Heading(heading):
+        case blocks.Heading(heading):
             yield heading
-        case Lines(lines, width):
+        case blocks.Lines(lines, width):
             for line in lines:
                 yield from _wrapped(phrase(line), width)
-        case Point(name, sentence):
+        case blocks.Point(name, sentence):
             yield from (name, f"  {phrase(sentence)}")
-        case Names(lead, names):
+        case blocks.Names(lead, names):
             yield from (lead, *(f"  {name}" for name in names))
-        case Items():
+        case blocks.Items():
             for number, item in enumerate(block.items, start=1):
                 yield from _item(item, block, number)
-        case Table() if block.rows:
+        case blocks.Table() if block.rows:
             if block.caption:
                 yield phrase(block.caption)
             yield from table(block)
             if block.more:
                 yield block.more
-        case Listing(lines):
+        case blocks.Listing(lines):
             yield from (f"    {line}" for line in lines)
 
 
-def _item(item: Item, of: Items, number: int) -> Iterator[str]:
+def _item(item: blocks.Item, of: blocks.Items, number: int) -> Iterator[str]:
     first, then = _INDENTS[of.marker]
     yield from _wrapped(phrase(item.sentence), of.width, first.format(number), then)
     # code stands below code, so that what differs can be seen
-    label = max((len(one.label) for one in item.facts if isinstance(one.value, Code)), default=0)
+    label = max(
+        (len(one.label) for one in item.facts if isinstance(one.value, blocks.Code)), default=0
+    )
     for fact in item.facts:
         name = f"{fact.label}: " if fact.label else ""
-        if isinstance(fact.value, Code):
+        if isinstance(fact.value, blocks.Code):
             name = f"{fact.label + ':':{label + 1}}  "
         yield from _wrapped(name + phrase(fact.value), of.width, then, then + "  ")
 

@@ -6,6 +6,8 @@ A record's formula is a function of this module, called when the tree is first a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from deltarule.formula.expression import (
     HALF,
     Derivative,
@@ -43,29 +45,12 @@ def number(value: float) -> Number:
     return Number(float(value))
 
 
-def exp(x: Operand) -> Function:
-    """The exponential function."""
-    return Function("exp", tree(x))
+def _named(name: str) -> Callable[[Operand], Function]:
+    return lambda x: Function(name, tree(x))
 
 
-def tanh(x: Operand) -> Function:
-    """The hyperbolic tangent."""
-    return Function("tanh", tree(x))
-
-
-def Phi(x: Operand) -> Function:
-    """The distribution function of the standard normal distribution."""
-    return Function("Phi", tree(x))
-
-
-def phi(x: Operand) -> Function:
-    """Its density."""
-    return Function("phi", tree(x))
-
-
-def sign(x: Operand) -> Function:
-    """-1, 0 or 1."""
-    return Function("sign", tree(x))
+#: Phi and phi are the distribution function and the density of the standard normal distribution.
+exp, tanh, Phi, phi, sign = map(_named, ("exp", "tanh", "Phi", "phi", "sign"))
 
 
 def log(x: Operand) -> Log:

@@ -269,11 +269,6 @@ def product(*factors: Expression) -> Expression:
     return Product(tuple(flat)) if len(flat) > 1 else flat[0] if flat else ONE
 
 
-def difference(first: Expression, second: Expression) -> Expression:
-    """first - second."""
-    return Plus((first, Negative(second)))
-
-
 def signed(sign: int, body: Expression) -> Expression:
     """The body, or its negative."""
     return body if sign > 0 else Negative(body)

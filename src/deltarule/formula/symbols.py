@@ -18,7 +18,6 @@ from deltarule.formula.expression import (
     Sum,
     Symbol,
     Transpose,
-    difference,
 )
 from deltarule.formula.function import Equation, FunctionName, Quoted, Variable, With, replaced
 from deltarule.formula.notation import get_notation
@@ -106,7 +105,7 @@ class Symbols:
     def output_error(self) -> Expression:
         """o - y, or y - o where error terms are negative deltas."""
         o, y = self.a(self.L, self.any_unit), self.y(self.any_unit)
-        return difference(o, y) if self.notation.sign > 0 else difference(y, o)
+        return o - y if self.notation.sign > 0 else y - o
 
     def activation_gradient(self, l: int) -> Equation:
         """dJ/da_l = delta_{l+1} W_{l+1}^T, for l < L."""
@@ -145,7 +144,7 @@ class Symbols:
         j, k = ("j", "k") if self.notation.matrix else (self.unit, self.next)
         a_j, a_k = self.a(self.L, j), self.a(self.L, k)
         g_j, g_k = Variable("g", (j,)), Variable("g", (k,))
-        rule = Product((a_j, difference(g_j, Sum(k, self.L, Product((g_k, a_k))))))
+        rule = Product((a_j, g_j - Sum(k, self.L, Product((g_k, a_k)))))
         known = Equation(g_j, Derivative(self.J, a_j))
         return With(Equation(self.delta(self.L, j), self._signed(rule)), (known,))
 
@@ -179,7 +178,7 @@ class Symbols:
     def update(self, parameter: Symbol) -> Equation:
         """w <- w - alpha dC/dw."""
         step = Product((Variable("alpha"), Derivative(self.C, parameter)))
-        return Equation(parameter, difference(parameter, step), "<-")
+        return Equation(parameter, parameter - step, "<-")
 
 
 def _symbol(kind: str, l: int, *indices: Index) -> Symbol:

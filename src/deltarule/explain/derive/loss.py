@@ -18,7 +18,6 @@ from deltarule.formula.expression import (
     Plus,
     Product,
     Sum,
-    difference,
     product,
     signed,
 )
@@ -58,7 +57,7 @@ class LossRules:
     def error(self, i: Index) -> Expression:
         """o - y, or y - o where the document writes that."""
         o, y = self._both(i)
-        return difference(y, o) if self.sign < 0 else difference(o, y)
+        return y - o if self.sign < 0 else o - y
 
     def output_error(self, i: Index) -> tuple[int, Expression]:
         """The sign and the error that together are o - y."""
@@ -145,7 +144,7 @@ class LossRules:
             )
         return (
             "The derivative of ",
-            difference(ex.ONE, o),
+            1 - o,
             " is minus that of ",
             o,
             "; both terms together are one quotient.",
@@ -188,7 +187,7 @@ class LossRules:
                 ", and ",
                 o,
                 " times the derivative of the loss is ",
-                difference(o, y),
+                o - y,
                 ".",
             )
         return (

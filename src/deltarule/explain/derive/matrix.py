@@ -85,12 +85,12 @@ class Matrix:
 
     def _error(self) -> Expression:
         if self.task.notation.target_first:
-            return ex.difference(self.y, self.o)
-        return ex.difference(self.o, self.y)
+            return self.y - self.o
+        return self.o - self.y
 
     def _output_gradient(self) -> Expression:
         if self._squared():
-            return ex.difference(self.o, self.y)
+            return self.o - self.y
         return ex.LossSlope(self.task.L)
 
     def _words(self) -> tuple[str | Expression, ...]:
@@ -149,12 +149,12 @@ class Matrix:
             *self._slope_in_words(),
         )
         if task.fused:
-            inner = self._delta(start, L, ex.difference(self.o, self.y))
+            inner = self._delta(start, L, self.o - self.y)
             self.steps.add(
                 "simplify",
                 self._sought(inner),
                 f"For {task.loss.name} and {task.loss.link} outputs this product is ",
-                ex.difference(self.o, self.y),
+                self.o - self.y,
                 ".",
             )
 
@@ -166,7 +166,7 @@ class Matrix:
 
     def _output_delta(self) -> Expression:
         if self.task.fused:
-            return ex.difference(self.o, self.y)
+            return self.o - self.y
         return self._through(self.task.L, self._output_gradient())
 
     def _cached(self, start: int) -> None:

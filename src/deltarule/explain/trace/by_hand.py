@@ -30,11 +30,6 @@ _SMALLEST = float(np.finfo(np.float64).smallest_normal)
 _FUNCTIONS = {**FUNCTIONS, "tanh": math.tanh}  # exact to the last digit that may be shown
 
 
-def difference(x: float, y: float) -> Expression:
-    """x - y."""
-    return ex.difference(Number(x), Number(y))
-
-
 def total(terms: Sequence[Expression]) -> Expression:
     """Terms added; a number alone keeps the brackets of a negative term."""
     flat = [one for term in terms for one in (term.terms if isinstance(term, Plus) else (term,))]
@@ -269,7 +264,7 @@ class _AtOutput:
         if x == m.o:
             if self.o < _TINY and self.log is not None:
                 return Number(self.log)
-            return m.log(self.o if self.o < _NEAR_ONE else ex.difference(ONE, Number(self.below)))
+            return m.log(self.o if self.o < _NEAR_ONE else 1 - Number(self.below))
         if x == 1 - m.o and self.below < _TINY and self.log_below is not None:
             return Number(self.log_below)
         if x == m.y / m.o and self.o < _TINY and self.log is not None:
@@ -359,5 +354,5 @@ def loss_slope(loss: Loss, o: float, y: float, exact: float) -> Expression:
         if not 0 < o < 1:
             return Number(exact)
         if y in (0, 1):  # of J only the logarithm of o, or that of 1 - o, is left
-            return -(ONE / m.number(o)) if y == 1 else ONE / at.put_in(1 - m.o)
+            return -(1 / m.number(o)) if y == 1 else 1 / at.put_in(1 - m.o)
     return at.put_in(tree)

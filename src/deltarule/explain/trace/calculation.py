@@ -17,7 +17,6 @@ from deltarule.formula.expression import (
     Number,
     Product,
     Quotient,
-    difference,
     signed,
 )
 from deltarule.formula.function import Words
@@ -152,7 +151,7 @@ class Calculations:
     def _error(self, step: TracedStep, s: int, j: int) -> Expression:
         """o - y, or y - o where error terms are negative deltas."""
         o, y = step.before.output[s, j], self.trace.Y[s, j]
-        return by_hand.difference(*((o, y) if self.notation.sign > 0 else (y, o)))
+        return Number(o) - Number(y) if self.notation.sign > 0 else Number(y) - Number(o)
 
     def fused_delta(self, step: TracedStep, l: int, s: int, j: int) -> Line:
         numbers = self._error(step, s, j)
@@ -181,7 +180,7 @@ class Calculations:
         a, g = step.before.a[l][s], step.activation_gradients[l][s]
         group = by_hand.group_of(f, j, len(a))
         inner = by_hand.in_brackets(self._sum(g[group], a[group], None, False))
-        numbers = Product((Number(a[j]), difference(Number(g[j]), inner)))
+        numbers = Product((Number(a[j]), Number(g[j]) - inner))
         return self._delta_line(step, l, s, j, signed(sign, numbers))
 
     def delta(self, step: TracedStep, l: int, s: int, j: int) -> Line:
@@ -219,4 +218,4 @@ class Calculations:
         return Line(self.symbols.b(l, j + 1), self._moved(old[j], g[j]), new[j], "<-")
 
     def _moved(self, old: float, gradient: float) -> Expression:
-        return difference(Number(old), _numbers(self.trace.learning_rate, gradient))
+        return Number(old) - _numbers(self.trace.learning_rate, gradient)
