@@ -262,7 +262,7 @@ def test_brackets_stand_where_they_are_needed_and_nowhere_else() -> None:
         "b₁₁ (b₁₂ + b₁₃)": ex.Product((a, ex.Plus((b, c)))),
         "b₁₁ (-b₁₂)": ex.Product((a, ex.Negative(b))),
         "-(b₁₁ + b₁₂)": ex.Negative(ex.Plus((a, b))),
-        "b₁₁ - (b₁₂ - b₁₃)": ex.difference(a, ex.difference(b, c)),
+        "b₁₁ - (b₁₂ - b₁₃)": a - (b - c),
         "(Σᵢ b₁₁) b₁₂": ex.Product((sums, b)),
         "b₁₂ Σᵢ b₁₁": ex.Product((b, sums)),
         "Σᵢ (b₁₁ + b₁₂)": ex.Sum("i", 1, ex.Plus((a, b))),

@@ -56,8 +56,7 @@ def _step(step: Step, value: float | None) -> dict[str, Any]:
 
 def _formula(step: Step, expression: Expression) -> dict[str, str]:
     """In the notation of a step."""
-    notation, set_apart = step.task.notation, step.task.set_apart
     return {
-        "text": Text(notation, set_apart).plain(expression),
-        "latex": Latex(notation, set_apart).write(expression),
+        "text": step.task.writer(Text).plain(expression),
+        "latex": step.task.writer(Latex).write(expression),
     }

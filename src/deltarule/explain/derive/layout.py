@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from itertools import zip_longest
 
 from deltarule.document import html as pages
@@ -15,7 +16,7 @@ from deltarule.formula.latex import Latex
 from deltarule.formula.mathml import BREAK, MathML
 from deltarule.formula.text import Text
 from deltarule.formula.value import evaluated
-from deltarule.formula.writer import TIED
+from deltarule.formula.writer import TIED, Writer
 
 #: Rows of an `aligned`, in which no page can break.
 _PAGE = 14
@@ -49,7 +50,11 @@ def heading(task: Task) -> tuple[str | Expression, ...]:
 
 def title(task: Task) -> str:
     """The same as plain text."""
-    return Text(task.notation, task.set_apart).sentence(heading(task)).replace(TIED, " ")
+    return task.writer(Text).sentence(heading(task)).replace(TIED, " ")
+
+
+def _rule(step: Step) -> str:
+    return f"{step.rule[0].upper()}{step.rule[1:]}."
 
 
 # -- text -------------------------------------------------------------------------------------
@@ -66,10 +71,8 @@ def text(derivation: Derived, width: int) -> str:
 
 def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
     """One step."""
-    writer = Text(step.task.notation, step.task.set_apart)
-    said = (
-        f"{step.number:3d}. {step.rule[0].upper()}{step.rule[1:]}. {writer.sentence(step.reason)}"
-    )
+    writer = step.task.writer(Text)
+    said = f"{step.number:3d}. {_rule(step)} {writer.sentence(step.reason)}"
     lines = textwrap.wrap(said, width, subsequent_indent=" " * 5, break_on_hyphens=False)
     lines = [line.replace(TIED, " ") for line in lines]
     for name in step.names:
@@ -84,25 +87,32 @@ def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
 # -- LaTeX and Markdown -----------------------------------------------------------------------
 
 
-def _latex_lines(step: Step, value: float | None) -> list[str]:
-    writer = Latex(step.task.notation, step.task.set_apart, breaks=True)
-    lines = [f"{writer.write(one.symbol)} = {writer.write(one.expression)}" for one in step.names]
+def _formulas(writer: Writer, step: Step, value: float | None, gap: str = "") -> list[str]:
+    """The terms that a step names, what it comes to, and its value; a line may break at a gap."""
+    equal = writer.relation("=")
+    lines = [
+        f"{writer.write(one.symbol)}{equal}{writer.write(one.expression)}" for one in step.names
+    ]
     if step.numeric:
         ends = [writer.number(evaluated(one.expression, {})) for one in step.names]
-        lines = [f"{line} = {end}" for line, end in zip(lines, ends, strict=True)]
-    left = f"{writer.write(step.equal_to)} = " if step.number == 1 else "= "
-    lines.append(left + writer.write(step.expression))
-    return lines if value is None else [*lines, f"= {writer.number(value)}"]
+        lines = [f"{line}{equal}{end}" for line, end in zip(lines, ends, strict=True)]
+    left = writer.write(step.equal_to) + gap if step.number == 1 else ""
+    lines.append(f"{left}{equal}{writer.write(step.expression)}".lstrip())
+    return lines if value is None else [*lines, f"{equal}{writer.number(value)}".lstrip()]
+
+
+def _latex_lines(step: Step, value: float | None) -> list[str]:
+    return _formulas(step.task.writer(partial(Latex, breaks=True)), step, value)
 
 
 def latex(derivation: Derived, standalone: bool) -> str:
     """An enumeration whose formulas break between factors; a document if `standalone`."""
     task = derivation.task
-    writer = Latex(task.notation, task.set_apart)
+    writer = task.writer(Latex)
     lines = [r"\begin{enumerate}"]
     for step in derivation.steps:
         why = writer.sentence(step.reason)
-        lines.append(rf"\item \textbf{{{step.rule[0].upper()}{step.rule[1:]}.}} {why}")
+        lines.append(rf"\item \textbf{{{_rule(step)}}} {why}")
         for line in _latex_lines(step, derivation.values.get(step.number)):
             lines.append(rf"\\ $\displaystyle {line}$")
     lines = [r"{\raggedright\sloppy", *lines, r"\end{enumerate}}"]
@@ -130,7 +140,7 @@ def _ended(lines: Sequence[str]) -> str:
 
 def display(derivation: Derived) -> str:
     """Aligned formulas, for a notebook, each short enough for a page."""
-    writer = Latex(derivation.task.notation, derivation.task.set_apart)
+    writer = derivation.task.writer(Latex)
     left = writer.write(derivation.steps[0].equal_to)
     formulas: list[list[str]] = []
     for step in derivation.steps:
@@ -167,14 +177,14 @@ def _in_pages(formulas: list[list[str]]) -> list[list[list[str]]]:
 def markdown(derivation: Derived) -> str:
     """A list whose formulas are display mathematics between double dollars."""
     task = derivation.task
-    writer = Latex(task.notation, task.set_apart)
+    writer = task.writer(Latex)
     lines = [f"**{writer.sentence(heading(task))}**", ""]
     for step in derivation.steps:
         why = "".join(
             _markdown(one) if isinstance(one, str) else f"${writer.write(one)}$"
             for one in step.reason
         )
-        lines += [f"{step.number}. **{step.rule[0].upper()}{step.rule[1:]}.** {why}", ""]
+        lines += [f"{step.number}. **{_rule(step)}** {why}", ""]
         for line in _latex_lines(step, derivation.values.get(step.number)):
             lines += [f"    $${_markdown_display(line)}$$", ""]
     return "\n".join(lines)
@@ -192,28 +202,15 @@ def _markdown(plain: str) -> str:
 # -- pages ------------------------------------------------------------------------------------
 
 
-def _mathml_lines(step: Step, value: float | None) -> str:
-    writer = MathML(step.task.notation, step.task.set_apart)
-    equal = "<mo>=</mo>"
-    lines = [
-        f"{writer.write(one.symbol)}{equal}{writer.write(one.expression)}" for one in step.names
-    ]
-    if step.numeric:
-        ends = [writer.number(evaluated(one.expression, {})) for one in step.names]
-        lines = [f"{line}{equal}{end}" for line, end in zip(lines, ends, strict=True)]
-    left = f"{writer.write(step.equal_to)}{BREAK}" if step.number == 1 else ""
-    lines.append(f"{left}{equal}{writer.write(step.expression)}")
-    if value is not None:
-        lines.append(f"{equal}{writer.number(value)}")
-    return "".join(f'<div class="scroll formula">{writer.formula(line)}</div>' for line in lines)
-
-
 def _html_step(step: Step, value: float | None) -> str:
-    why = MathML(step.task.notation, step.task.set_apart).sentence(step.reason)
-    rule = f"{step.rule[0].upper()}{step.rule[1:]}."
+    writer = step.task.writer(MathML)
+    formulas = "".join(
+        f'<div class="scroll formula">{writer.formula(line)}</div>'
+        for line in _formulas(writer, step, value, gap=BREAK)
+    )
     return (
-        f'<span class="number">{step.number}</span> <span class="rule">{rule}</span> '
-        f'<span class="why">{why}</span>{_mathml_lines(step, value)}'
+        f'<span class="number">{step.number}</span> <span class="rule">{_rule(step)}</span> '
+        f'<span class="why">{writer.sentence(step.reason)}</span>{formulas}'
     )
 
 
@@ -225,7 +222,7 @@ def fragment(derivation: Derived) -> str:
 def page(derivation: Derived) -> str:
     """A whole page; it loads nothing."""
     task = derivation.task
-    head = MathML(task.notation, task.set_apart).sentence(heading(task))
+    head = task.writer(MathML).sentence(heading(task))
     return _page(title(task), head, _steps(derivation))
 
 
@@ -296,9 +293,7 @@ def page_beside(first: Derived, second: Derived) -> str:
 
 def _columns(first: Derived, second: Derived) -> str:
     columns = (first, second)
-    titles = [
-        MathML(one.task.notation, one.task.set_apart).sentence(heading(one.task)) for one in columns
-    ]
+    titles = [one.task.writer(MathML).sentence(heading(one.task)) for one in columns]
     rows = ["".join(f"<th>{title}</th>" for title in titles)]
     for pair in paired(first, second):
         cells = [
@@ -331,8 +326,8 @@ def latex_beside(first: Derived, second: Derived, standalone: bool) -> str:
 
 
 def _latex_cell(step: Step, value: float | None) -> str:
-    why = Latex(step.task.notation, step.task.set_apart).sentence(step.reason)
-    lines = [rf"{step.number}. \textbf{{{step.rule[0].upper()}{step.rule[1:]}.}} {why}"]
+    why = step.task.writer(Latex).sentence(step.reason)
+    lines = [rf"{step.number}. \textbf{{{_rule(step)}}} {why}"]
     lines += [rf"\\ $\displaystyle {line}$" for line in _latex_lines(step, value)]
     return "\n".join(lines)
 

@@ -63,20 +63,17 @@ class Step:
     @property
     def why(self) -> str:
         """Why, in one sentence of plain text."""
-        return self._text().sentence(self.reason).replace(TIED, " ")
+        return self.task.writer(Text).sentence(self.reason).replace(TIED, " ")
 
     @property
     def text(self) -> str:
         """The expression in plain text."""
-        return self._text().plain(self.expression)
+        return self.task.writer(Text).plain(self.expression)
 
     @property
     def latex(self) -> str:
         """The expression in LaTeX, for a formula."""
-        return Latex(self.task.notation, self.task.set_apart).write(self.expression)
-
-    def _text(self) -> Text:
-        return Text(self.task.notation, self.task.set_apart)
+        return self.task.writer(Latex).write(self.expression)
 
     def __str__(self) -> str:
         return f"{self.number}. {self.rule}: {self.text}"

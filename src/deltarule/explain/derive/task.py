@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from deltarule.errors import SpecError
 from deltarule.formula.expression import Derivative, Expression, Index, Symbol, Total
 from deltarule.formula.notation import Notation
 from deltarule.network.network import Network
+
+Form = TypeVar("Form")
 
 #: With their canonical output activations these have the delta o - y (SPEC C10).
 FUSED = ("squared_error", "log_loss", "cross_entropy", "poisson")
@@ -77,6 +79,10 @@ class Task:
         known = [one for one in self.target.indices if isinstance(one, int)]
         sizes = (max(self.net.sizes),) if self.net is not None and self.net_is_small else ()
         return max(self.L + self.whole, *known, *sizes) > 9
+
+    def writer(self, form: Callable[[Notation, bool], Form]) -> Form:
+        """What writes its formulas in a format."""
+        return form(self.notation, self.set_apart)
 
     @property
     def net_is_small(self) -> bool:
