@@ -19,69 +19,14 @@ import numpy as np
 import polars as pl
 import pytest
 import safetensors.numpy
-from typer.testing import CliRunner, Result
 
 import deltarule as dr
 import deltarule.files
 import deltarule.tabular.model
 import deltarule.tabular.training
-from deltarule.cli.main import app
+from support.commands import as_json, fails, ok, program, run
 
-IN_A_TERMINAL_OF_80 = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
 CLASSES = ['Smith, "Jo" & sons', "söhne :smile: [bold]", "two\nlines\x1b[31m" + "x" * 100]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, where each test runs."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments: object) -> Result:
-    """A command in this process; an error that is not a message fails the test."""
-    result = CliRunner(env=IN_A_TERMINAL_OF_80).invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def ok(*arguments: object) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
-
-
-def as_json(*arguments: object) -> dict[str, Any]:
-    """The one object on stdout."""
-
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is not JSON")
-
-    text = ok(*arguments, "--json").stdout
-    value = json.loads(text, parse_constant=refuse)
-    assert text.count("\n") == 1
-    assert isinstance(value, dict)
-    return value
-
-
-def fails(*arguments: object) -> str:
-    """The message of a command that fails and writes nothing."""
-    before = {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()}
-    result = run(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.stdout == ""
-    assert {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()} == before
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").strip()
-
-
-def program(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """The program itself, in a process of its own."""
-    command = [sys.executable, "-W", "error", "-m", "deltarule.cli", *map(str, arguments)]
-    environment = os.environ | IN_A_TERMINAL_OF_80 | options.pop("env", {})
-    return subprocess.run(command, capture_output=True, timeout=300, env=environment, **options)
 
 
 @pytest.fixture(scope="module")

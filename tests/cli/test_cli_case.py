@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 import deltarule as dr
-from deltarule.cli.main import app
 from deltarule.explain.network_file import PUBLISHED
 from deltarule.tabular.training import train_table
+from support import commands
 
 NET = {
     "network": {"sizes": [2, 2, 1], "activations": ["tanh", "identity"], "loss": "squared_error"},
@@ -31,24 +31,19 @@ WITH_TABLES = ["trace", "check gradients", "diagnose"]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A folder with a network file, a table of numbers and one with text, where each test runs."""
-    monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(size=(40, 2))
     frame = pl.DataFrame({"x": x[:, 0], "z": x[:, 1], "q": 5 + x[:, 0]})
     frame.write_csv("numbers.csv")
     frame.with_columns(c=pl.Series(["u", "v"] * 20)).write_csv("t.csv")
     Path("net.json").write_text(json.dumps(NET))
-    return tmp_path
+    return folder
 
 
 def run(command: str, *arguments: object) -> Result:
     """A command in this process; an error that is not a message fails the test."""
-    env = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
-    result = CliRunner(env=env).invoke(app, [*COMMANDS[command], *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return commands.run(*COMMANDS[command], *arguments)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 import deltarule as dr
-from deltarule.cli.main import app
 from deltarule.engines import get_engine
+from support import commands
 from support.oracles import example
 
 NETWORK = {
@@ -21,20 +21,7 @@ NETWORK = {
     "biases": [[0.1, 0.2], [0.3]],
 }
 SAMPLES = {"inputs": [[1, 0], [0, 2]], "targets": [[1], [0]]}
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments: object) -> Result:
-    environment = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
-    result = CliRunner(env=environment).invoke(app, ["check", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+run = partial(commands.run, "check")
 
 
 def written(name: str, content: dict[str, Any]) -> str:

@@ -6,22 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import deltarule as dr
-from deltarule.cli.main import app
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, where each test runs."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments: object) -> Result:
-    """The program with its arguments."""
-    return CliRunner().invoke(app, [str(one) for one in arguments])
+from support.commands import run
 
 
 def test_text_is_what_python_gives() -> None:

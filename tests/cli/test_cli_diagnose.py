@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
 import deltarule as dr
-from deltarule.cli.main import app
 from deltarule.tabular.training import train_table
+from support.commands import as_json, fails, ok, run
 
-IN_A_TERMINAL_OF_80 = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
 SMALL = {
     "network": {"sizes": [2, 2, 1], "activations": ["tanh", "identity"], "loss": "squared_error"},
     "weights": [[[0.1, 0.2], [0.3, -0.4]], [[0.5], [0.6]]],
@@ -23,9 +20,8 @@ SMALL = {
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A folder with a table and a network file, where each test runs."""
-    monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(120, 2))
     frame = pl.DataFrame({"x": x[:, 0], "z": x[:, 1], "q": 5 + x[:, 0]})
@@ -33,41 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     kind = pl.Series("y", [["no", "yes"][int(v > 0)] for v in x[:, 0]])
     frame.with_columns(kind).write_csv("t.csv")
     Path("net.json").write_text(json.dumps(SMALL))
-    return tmp_path
-
-
-def run(*arguments: object) -> Result:
-    """A command in this process; an error that is not a message fails the test."""
-    result = CliRunner(env=IN_A_TERMINAL_OF_80).invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def ok(*arguments: object) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
-
-
-def as_json(*arguments: object) -> dict[str, Any]:
-    """The one object on stdout."""
-    text = ok(*arguments, "--json").stdout
-    value = json.loads(text, parse_constant=lambda name: pytest.fail(name))
-    assert text.count("\n") == 1
-    assert isinstance(value, dict)
-    return value
-
-
-def fails(*arguments: object) -> str:
-    """The message of a command that fails and writes nothing."""
-    before = {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()}
-    result = run(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.stdout == ""
-    assert {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()} == before
-    assert result.stderr.startswith("error: ")
-    return result.stderr.removeprefix("error: ").strip()
+    return folder
 
 
 @pytest.mark.parametrize("target", ["y", "q"])

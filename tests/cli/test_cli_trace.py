@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 import deltarule as dr
-from deltarule.cli.main import app
+from support import commands
 
 MAZUR = {
     "network": {"sizes": [2, 1], "activations": ["sigmoid"], "loss": "squared_error"},
     "weights": [[[0.5], [-0.25]]],
     "biases": [[0.1]],
 }
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, where each test runs."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments: object) -> Result:
-    env = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
-    result = CliRunner(env=env).invoke(app, ["trace", *(str(a) for a in arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+run = partial(commands.run, "trace")
+failed = partial(commands.fails, "trace")
 
 
 def ok(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
-
-
-def failed(*arguments: object) -> str:
-    result = run(*arguments)
-    assert result.exit_code == 1, result.stdout
-    assert result.stdout == ""
-    return result.stderr
+    return commands.ok("trace", *arguments).stdout
 
 
 def test_text_of_a_published_example() -> None:

@@ -14,23 +14,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
 import deltarule.tuning.result
-from deltarule.cli.main import app
 from deltarule.tabular.model import TableModel
 from deltarule.tabular.training import train_table
 from deltarule.tuning import Importance
+from support.commands import IN_A_TERMINAL_OF_80, as_json, command_line, fails, ok, run
 
-IN_A_TERMINAL_OF_80 = {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}
 TUNE = ["tune", "t.csv", "--target", "y", "--epochs", 3]
 CURVE = ["learning-curve", "t.csv", "--target", "y", "--epochs", 3, "--folds", 3]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """A folder with a table, where each test runs."""
-    monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     x = rng.normal(size=120)
     frame = pl.DataFrame(
@@ -42,51 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         }
     )
     frame.write_csv("t.csv")
-    return tmp_path
-
-
-def run(*arguments: object) -> Result:
-    """A command in this process; an error that is not a message fails the test."""
-    result = CliRunner(env=IN_A_TERMINAL_OF_80).invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def ok(*arguments: object) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
-
-
-def as_json(*arguments: object) -> dict[str, Any]:
-    """The one object on stdout; nothing else is printed."""
-
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is not JSON")
-
-    result = ok(*arguments, "--json")
-    value = json.loads(result.stdout, parse_constant=refuse)
-    assert result.stdout.count("\n") == 1
-    assert isinstance(value, dict)
-    return value
-
-
-def fails(*arguments: object) -> str:
-    """The message of a command that fails and writes nothing."""
-    before = {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()}
-    result = run(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.stdout == ""
-    assert {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()} == before
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").strip()
-
-
-def program(*arguments: object) -> list[str]:
-    """The command that is the program itself."""
-    return [sys.executable, "-W", "error", "-m", "deltarule.cli", *map(str, arguments)]
+    return folder
 
 
 # -- tune ---------------------------------------------------------------------------------------
@@ -192,7 +145,7 @@ def test_what_mattered_is_said_if_it_can_be(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send there")
 def test_ctrl_c_writes_the_best_so_far_and_the_study_goes_on(spawn: Any) -> None:
     arguments = ["tune", "t.csv", "--target", "y", "--folds", 1, "--study", "s.jsonl"]
-    process = spawn(program(*arguments, "--trials", 100_000, "--epochs", 3))
+    process = spawn(command_line(*arguments, "--trials", 100_000, "--epochs", 3))
     for line in process.stderr:
         if line.startswith("trial   4"):
             break
@@ -332,7 +285,7 @@ def test_help_fits_and_its_examples_are_commands(command: str) -> None:
 def test_the_program_knows_the_commands() -> None:
     environment = os.environ | IN_A_TERMINAL_OF_80
     done = subprocess.run(
-        program("--help"), capture_output=True, text=True, timeout=300, env=environment
+        command_line("--help"), capture_output=True, text=True, timeout=300, env=environment
     )
     assert done.stderr == ""
     assert re.search(r"^│ tune +Search for", done.stdout, re.MULTILINE)

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from deltarule.cli import app
+from support.commands import run
 
 COMMANDS = {
     "check": ["check", "mazur"],
@@ -19,15 +18,6 @@ COMMANDS = {
     "trace": ["trace", "mazur"],
     "derive": ["derive", "--layers", "2", "--weight", "1,2,1"],
 }
-
-
-@pytest.fixture(autouse=True)
-def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments)
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
