@@ -11,7 +11,8 @@ import numpy as np
 import deltarule as dr
 from deltarule.explain.check.approx import Approx
 from deltarule.explain.check.mistakes.catalogue import variants
-from deltarule.explain.check.step import QUANTITIES, Claims, Problem, Step, Told, Variant
+from deltarule.explain.check.problem import QUANTITIES, Problem, Told
+from deltarule.explain.check.step import Claims, Step, Variant
 
 HIDDEN = (
     *("sigmoid", "tanh", "relu", "identity", "leaky_relu", "elu", "selu", "gelu", "silu"),

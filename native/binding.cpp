@@ -5,12 +5,16 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <limits>
+#include <memory>
 #include <numeric>
 #include <optional>
+#include <tuple>
 
-#include "cpu.hpp"
-#include "network.hpp"
-#include "pool.hpp"
+#include "machine/cpu.hpp"
+#include "machine/pool.hpp"
+#include "network/network.hpp"
+#include "network/predict.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -90,56 +94,64 @@ template <class T, class X>
 double gradients(Network<T>& net, In<T> theta, X x, In<T> y, std::optional<In<T>> weight,
                  Out<T> gradient) {
   const Samples<T> samples = checked<T>(net.spec(), x, &y, weight);
-  expect(static_cast<int64_t>(theta.size()) == net.parameters() && gradient.size() == theta.size(),
+  expect(static_cast<int64_t>(theta.size()) == net.spec().parameters() &&
+             gradient.size() == theta.size(),
          "theta: wrong length");
   const nb::gil_scoped_release released;
   return net.gradients(theta.data(), samples, y.data(), data_or_null(weight), gradient.data());
 }
 
+// A run and the arrays that it points into.
+template <class T>
+struct BoundRun {
+  RunSpec<T> run;
+  NetworkSpec spec;  // that it was checked against
+  int64_t batches;   // that the objective has room for
+  std::shared_ptr<void> arrays;
+};
+
 template <class T, class X>
-nb::tuple steps(Network<T>& net, Out<T> theta, X x, In<T> y, std::optional<In<T>> weight,
-                int64_t batch_size, const OptimizerSpec& optimizer,
-                std::optional<Out<T>> first_moment, std::optional<Out<T>> second_moment,
-                int64_t steps_before, double loss_before, double weight_before, double l1,
-                double l2, bool penalties_per_sample, double clip_norm, std::uint64_t seed,
-                nb::ndarray<const std::uint8_t, nb::c_contig> stop,
-                std::optional<Out<double>> objective, In<int64_t> order, In<double> rates,
-                int64_t first, int64_t last) {
-  const auto length = static_cast<std::size_t>(net.parameters());
+void bind_run(BoundRun<T>* self, const NetworkSpec& spec, Out<T> theta, X x, In<T> y,
+              std::optional<In<T>> weight, int64_t batch_size, const OptimizerSpec& optimizer,
+              std::optional<Out<T>> first_moment, std::optional<Out<T>> second_moment, double l1,
+              double l2, bool penalties_per_sample, double clip_norm, std::uint64_t seed,
+              nb::ndarray<const std::uint8_t, nb::c_contig> stop,
+              std::optional<Out<double>> objective) {
+  const auto length = static_cast<std::size_t>(spec.parameters());
   expect(theta.size() == length, "theta: wrong length");
   expect(!first_moment || first_moment->size() == length, "first_moment: wrong length");
   expect(!second_moment || second_moment->size() == length, "second_moment: wrong length");
-  expect(0 <= first && batch_size >= 1 && static_cast<std::size_t>(last) <= rates.size() &&
-             (last - 1) * batch_size < static_cast<int64_t>(order.size()),
+  expect(batch_size >= 1, "batch_size: no rows");
+  RunSpec<T> run{checked<T>(spec, x, &y, weight), y.data(), data_or_null(weight), batch_size,
+                 optimizer};
+  run.l1 = l1;
+  run.l2 = l2;
+  run.penalties_per_sample = penalties_per_sample;
+  run.clip_norm = clip_norm;
+  run.seed = seed;
+  run.theta = theta.data();
+  run.first_moment = data_or_null(first_moment);
+  run.second_moment = data_or_null(second_moment);
+  run.stop = stop.data();
+  run.objective = data_or_null(objective);
+  std::tuple held{theta, x, y, weight, first_moment, second_moment, stop, objective};
+  const int64_t batches =
+      objective ? static_cast<int64_t>(objective->size()) : std::numeric_limits<int64_t>::max();
+  new (self) BoundRun<T>{run, spec, batches, std::make_shared<decltype(held)>(std::move(held))};
+}
+
+template <class T>
+void steps(Network<T>& net, const BoundRun<T>& bound, Stretch& stretch, In<int64_t> order,
+           In<double> rates, int64_t first, int64_t last) {
+  expect(bound.spec.sizes == net.spec().sizes && bound.spec.bias == net.spec().bias,
+         "run: of another network");
+  expect(0 <= first && static_cast<std::size_t>(last) <= rates.size() &&
+             (last - 1) * bound.run.batch_size < static_cast<int64_t>(order.size()),
          "batches beyond the epoch");
-  expect(!objective || static_cast<int64_t>(objective->size()) >= last,
-         "objective: fewer places than batches");
-  const RunSpec<T> run{checked<T>(net.spec(), x, &y, weight),
-                       y.data(),
-                       data_or_null(weight),
-                       batch_size,
-                       optimizer,
-                       l1,
-                       l2,
-                       penalties_per_sample,
-                       clip_norm,
-                       seed,
-                       theta.data(),
-                       data_or_null(first_moment),
-                       data_or_null(second_moment),
-                       steps_before,
-                       loss_before,
-                       weight_before,
-                       stop.data(),
-                       data_or_null(objective)};
-  StretchResult result;
-  {
-    const nb::gil_scoped_release released;
-    result = net.steps(run, order.data(), static_cast<int64_t>(order.shape(0)), rates.data(), first,
-                       last);
-  }
-  return nb::make_tuple(result.loss_sum, result.weight_sum, result.done, result.bad_batch,
-                        result.gradient_norms);
+  expect(last <= bound.batches, "objective: fewer places than batches");
+  const nb::gil_scoped_release released;
+  net.steps(bound.run, stretch, order.data(), static_cast<int64_t>(order.shape(0)), rates.data(),
+            first, last);
 }
 
 template <class T, class X>
@@ -169,40 +181,45 @@ bool predict_checked(const NetworkSpec& spec, In<T> theta,
   return true;
 }
 
-template <class T>
-void bind_network(nb::module_& m, const char* name) {
-  nb::class_<Network<T>>(m, name, "A network laid out for batches of at most `rows` rows.")
-      .def(nb::init<NetworkSpec, int64_t, std::vector<double>>(), "spec"_a, "rows"_a, "dropout"_a)
-      .def("gradients", &gradients<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(),
-           "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
-      .def("gradients", &gradients<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(),
-           "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert())
-      .def("steps", &steps<T, In<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(),
-           "weight"_a.noconvert().none(), "batch_size"_a, "optimizer"_a,
-           "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(),
-           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a,
-           "penalties_per_sample"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(),
-           "objective"_a.noconvert().none(), "order"_a.noconvert(), "rates"_a.noconvert(),
-           "first"_a, "last"_a)
-      .def("steps", &steps<T, Csr<T>>, "theta"_a.noconvert(), "x"_a.noconvert(), "y"_a.noconvert(),
-           "weight"_a.noconvert().none(), "batch_size"_a, "optimizer"_a,
-           "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(),
-           "steps_before"_a, "loss_before"_a, "weight_before"_a, "l1"_a, "l2"_a,
-           "penalties_per_sample"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(),
-           "objective"_a.noconvert().none(), "order"_a.noconvert(), "rates"_a.noconvert(),
-           "first"_a, "last"_a);
-  m.def("predict", &predict_rows<T, In<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
+// The same for dense samples and for CSR.
+template <class T, class X>
+void bind_samples(nb::module_& m, nb::class_<Network<T>>& network, nb::class_<BoundRun<T>>& run) {
+  network.def("gradients", &gradients<T, X>, "theta"_a.noconvert(), "x"_a.noconvert(),
+              "y"_a.noconvert(), "weight"_a.noconvert().none(), "gradient"_a.noconvert());
+  run.def("__init__", &bind_run<T, X>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
+          "y"_a.noconvert(), "weight"_a.noconvert().none(), "batch_size"_a, "optimizer"_a,
+          "first_moment"_a.noconvert().none(), "second_moment"_a.noconvert().none(), "l1"_a, "l2"_a,
+          "penalties_per_sample"_a, "clip_norm"_a, "seed"_a, "stop"_a.noconvert(),
+          "objective"_a.noconvert().none());
+  m.def("predict", &predict_rows<T, X>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
         "scores"_a, "out"_a.noconvert());
+}
+
+template <class T>
+void bind_type(nb::module_& m, const char* network_name, const char* run_name) {
+  nb::class_<BoundRun<T>> run(m, run_name, "A training run with its arrays: see engines/base.py.");
+  nb::class_<Network<T>> network(m, network_name,
+                                 "A network laid out for batches of at most `rows` rows.");
+  network.def(nb::init<NetworkSpec, int64_t, std::vector<double>>(), "spec"_a, "rows"_a,
+              "dropout"_a);
+  network.def("steps", &steps<T>, "run"_a, "stretch"_a, "order"_a.noconvert(),
+              "rates"_a.noconvert(), "first"_a, "last"_a);
+  bind_samples<T, In<T>>(m, network, run);
   m.def("predict_checked", &predict_checked<T>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
         "out"_a.noconvert());
-  m.def("predict", &predict_rows<T, Csr<T>>, "spec"_a, "theta"_a.noconvert(), "x"_a.noconvert(),
-        "scores"_a, "out"_a.noconvert());
+  bind_samples<T, Csr<T>>(m, network, run);
+}
+
+// The names of an enum as a tuple.
+template <class E>
+nb::tuple names_of() {
+  return nb::tuple(nb::str(names(E{})).attr("split")(", "));
 }
 
 }  // namespace
 
 NB_MODULE(_core, m) {
-  // deltarule.engines.native keeps descriptions of networks until the process ends, on purpose.
+  // A daemon thread may still hold a network when the process ends: no leak to warn of.
   nb::set_leak_warnings(false);
   m.doc() = "The compiled core of deltarule; used through deltarule.engines.native.";
   nb::class_<NetworkSpec>(m, "NetworkSpec", "Sizes, activations and loss, by number.")
@@ -233,8 +250,20 @@ NB_MODULE(_core, m) {
           },
           "kind"_a, "momentum"_a, "nesterov"_a, "rho"_a, "beta_1"_a, "beta_2"_a, "epsilon"_a,
           "weight_decay"_a);
-  bind_network<float>(m, "Network32");
-  bind_network<double>(m, "Network64");
+  nb::class_<Stretch>(m, "Stretch", "What has come of a stretch of batches so far.")
+      .def(
+          "__init__", [](Stretch* self, int64_t steps_before) { new (self) Stretch{steps_before}; },
+          "steps_before"_a)
+      .def_ro("loss_sum", &Stretch::loss_sum)
+      .def_ro("weight_sum", &Stretch::weight_sum)
+      .def_ro("done", &Stretch::done)
+      .def_ro("bad_batch", &Stretch::bad_batch)
+      .def_ro("gradient_norms", &Stretch::gradient_norms);
+  bind_type<float>(m, "Network32", "Run32");
+  bind_type<double>(m, "Network64", "Run64");
+  m.attr("ACTIVATIONS") = names_of<Act>();
+  m.attr("LOSSES") = names_of<LossKind>();
+  m.attr("OPTIMIZERS") = names_of<OptimizerKind>();
   m.def(
       "cpu_level", [] { return level_name(cpu_level()); },
       "The CPU level whose kernels are in use.");

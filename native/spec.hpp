@@ -8,32 +8,18 @@ namespace deltarule {
 
 using std::int64_t;
 
-enum class Act : int {
-  identity,
-  sigmoid,
-  tanh,
-  relu,
-  leaky_relu,
-  elu,
-  selu,
-  gelu,
-  silu,
-  softplus,
-  softsign,
-  mish,
-  exp,
-  softmax
-};
+// An enum, and the names of its values in their order: "identity, sigmoid, ...".
+#define DELTARULE_ENUM(Name, ...)        \
+  enum class Name : int { __VA_ARGS__ }; \
+  constexpr const char* names(Name) { return #__VA_ARGS__; }
 
-enum class LossKind : int {
-  squared_error,
-  log_loss,
-  cross_entropy,
-  absolute_error,
-  huber,
-  quantile,
-  poisson
-};
+DELTARULE_ENUM(Act, identity, sigmoid, tanh, relu, leaky_relu, elu, selu, gelu, silu, softplus,
+               softsign, mish, exp, softmax)
+DELTARULE_ENUM(LossKind, squared_error, log_loss, cross_entropy, absolute_error, huber, quantile,
+               poisson)
+DELTARULE_ENUM(OptimizerKind, sgd, adagrad, rmsprop, adam, adamw)
+
+#undef DELTARULE_ENUM
 
 // An activation with the number in brackets of a parametrized one ("leaky_relu(0.2)").
 struct Activation {
@@ -69,6 +55,12 @@ struct NetworkSpec {
   std::vector<int64_t> groups, loss_groups;  // of a softmax output, of a cross entropy
 
   int layers() const { return static_cast<int>(sizes.size()) - 1; }
+  int64_t parameters() const {
+    int64_t count = 0;
+    for (std::size_t l = 0; l < bias.size(); ++l)
+      count += (sizes[l] + (bias[l] ? 1 : 0)) * sizes[l + 1];
+    return count;
+  }
   Output output() const {
     const Activation f = activations.back();
     const bool pair = (loss.kind == LossKind::squared_error && f.kind == Act::identity) ||
@@ -81,8 +73,6 @@ struct NetworkSpec {
             pair && groups == loss_groups};
   }
 };
-
-enum class OptimizerKind : int { sgd, adagrad, rmsprop, adam, adamw };
 
 struct OptimizerSpec {
   OptimizerKind kind = OptimizerKind::sgd;

@@ -56,10 +56,10 @@ def test_an_optimizer_is_public_compiled_and_a_solver(name: str) -> None:
     assert getattr(dr, kind.__name__) is kind
     batch = {"batch_size": "full"} if name == "lbfgs" else {}
     assert train(network(), optimizer=name, **batch).stopped == "epochs"
-    fitted = dr.MLPRegressor(hidden_layer_sizes=(4,), solver=name, max_iter=300, tol=1.0).fit(
-        X, X[:, 0]
+    ours = dr.MLPRegressor(
+        hidden_layer_sizes=(4,), solver=name, max_iter=300, tol=1.0, random_state=0
     )
-    assert fitted.n_iter_ >= 1
+    assert np.isfinite(ours.fit(X, X[:, 0]).predict(X)).all()
     with pytest.raises(InvalidParameterError, match=name):
         dr.MLPRegressor(hidden_layer_sizes=(4,), solver="none").fit(X, X[:, 0])
 

@@ -8,9 +8,10 @@
 #include <random>
 #include <thread>
 
-#include "../cpu.hpp"
-#include "../network.hpp"
-#include "../pool.hpp"
+#include "machine/cpu.hpp"
+#include "machine/pool.hpp"
+#include "network/network.hpp"
+#include "network/predict.hpp"
 
 using namespace deltarule;
 
@@ -144,7 +145,8 @@ void check_steps(const NetworkSpec& spec, int64_t rows, const OptimizerSpec& opt
       run.second_moment = v.data();
     const int64_t batches = (rows + batch - 1) / batch;
     const std::vector<double> rates(static_cast<std::size_t>(batches), 1e-3);
-    const StretchResult result = net.steps(run, p.order.data(), rows, rates.data(), 0, batches);
+    Stretch result;
+    net.steps(run, result, p.order.data(), rows, rates.data(), 0, batches);
     expect(result.done == batches && result.bad_batch == -1, "steps done", spec,
            static_cast<double>(result.done));
     if (batch == rows && plain && optimizer.momentum == 0 && drop == 0) {
@@ -192,7 +194,8 @@ void check_objective(const NetworkSpec& spec, int64_t rows) {
     run.theta = theta.data();
     run.stop = &stop;
     run.objective = objective.data();
-    net.steps(run, p.order.data(), rows, rates.data(), 0, batches);
+    Stretch stretch;
+    net.steps(run, stretch, p.order.data(), rows, rates.data(), 0, batches);
     double total = 0;
     for (int64_t k = 0; k < batches; ++k)
       total += objective[static_cast<std::size_t>(k)] *
@@ -204,7 +207,7 @@ void check_objective(const NetworkSpec& spec, int64_t rows) {
     run.l2 = l2;
     for (const bool per_sample : {false, true}) {
       run.penalties_per_sample = per_sample;
-      net.steps(run, p.order.data(), rows, rates.data(), 0, 1);
+      net.steps(run, stretch, p.order.data(), rows, rates.data(), 0, 1);
       const double wanted = C + penalty / (per_sample ? static_cast<double>(rows) : 1.0);
       const double error = std::abs(objective[0] - wanted);
       expect(error < 1e-5 * wanted, "objective with penalties", spec, error);
@@ -329,12 +332,14 @@ void bad_batches() {
       for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
       const std::vector<double> rates(120, 1e-3);
       const int64_t bad = 50 / batch, batches = 120 / batch;
-      const StretchResult result = net.steps(run, order.data(), 120, rates.data(), 0, batches);
+      Stretch result;
+      net.steps(run, result, order.data(), 120, rates.data(), 0, batches);
       expect(result.bad_batch == bad && result.done == bad, "the bad batch", spec,
              static_cast<double>(result.bad_batch));
       std::vector<float> before = p.theta;
       run.theta = before.data();
-      net.steps(run, order.data(), 120, rates.data(), 0, bad);
+      Stretch good;
+      net.steps(run, good, order.data(), 120, rates.data(), 0, bad);
       expect(theta == before, "what a bad batch leaves alone", spec, static_cast<double>(batch));
     }
   }
@@ -361,7 +366,8 @@ void many_layers() {
     run.theta = theta.data();
     run.stop = &stop;
     const std::vector<double> rates(10, 1e-2);
-    net.steps(run, p.order.data(), 400, rates.data(), 0, 10);
+    Stretch stretch;
+    net.steps(run, stretch, p.order.data(), 400, rates.data(), 0, 10);
     if (first.empty()) first = theta;
     expect(theta == first, "bits in blocks of rows", spec, threads);
   }

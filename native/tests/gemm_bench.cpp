@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "../cpu.hpp"
-#include "../gemm.hpp"
+#include "gemm/gemm.hpp"
+#include "machine/cpu.hpp"
 
 #define BLAS_SYMBOL_PREFIX scipy_
 #include <cblas.h>

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "../gemm.hpp"
-#include "../pool.hpp"
+#include "gemm/gemm.hpp"
+#include "machine/pool.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/wait.h>

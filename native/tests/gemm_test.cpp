@@ -1,7 +1,7 @@
 // Checks gemm against a plain triple loop in double: every transposition, odd shapes, strides,
 // scalars, epilogues, both types, any number of threads. DELTARULE_CPU picks the level. Exit code 1
 // on a failure.
-#include "../gemm.hpp"
+#include "gemm/gemm.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -12,7 +12,7 @@
 #include <random>
 #include <vector>
 
-#include "../cpu.hpp"
+#include "machine/cpu.hpp"
 
 using deltarule::Epilogue;
 using deltarule::Pool;

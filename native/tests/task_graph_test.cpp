@@ -1,6 +1,6 @@
 // Checks the graph of jobs: every task once, after all that it needs, whatever the threads.
 // Meant for ThreadSanitizer as well. Exit code 1 on a failure.
-#include "../task_graph.hpp"
+#include "machine/task_graph.hpp"
 
 #include <cstdio>
 #include <random>

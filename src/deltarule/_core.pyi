@@ -4,6 +4,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+ACTIVATIONS: tuple[str, ...]
+LOSSES: tuple[str, ...]
+OPTIMIZERS: tuple[str, ...]
+
 class NetworkSpec:
     def __init__(
         self,
@@ -30,6 +34,38 @@ class OptimizerSpec:
         weight_decay: float,
     ) -> None: ...
 
+class _Run:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        theta: NDArray[Any],
+        x: Any,
+        y: NDArray[Any],
+        weight: NDArray[Any] | None,
+        batch_size: int,
+        optimizer: OptimizerSpec,
+        first_moment: NDArray[Any] | None,
+        second_moment: NDArray[Any] | None,
+        l1: float,
+        l2: float,
+        penalties_per_sample: bool,
+        clip_norm: float,
+        seed: int,
+        stop: NDArray[Any],
+        objective: NDArray[Any] | None,
+    ) -> None: ...
+
+class Run32(_Run): ...
+class Run64(_Run): ...
+
+class Stretch:
+    loss_sum: float
+    weight_sum: float
+    done: int
+    bad_batch: int
+    gradient_norms: list[float]
+    def __init__(self, steps_before: int) -> None: ...
+
 class _Network:
     def __init__(self, spec: NetworkSpec, rows: int, dropout: list[float]) -> None: ...
     def gradients(
@@ -42,29 +78,13 @@ class _Network:
     ) -> float: ...
     def steps(
         self,
-        theta: NDArray[Any],
-        x: Any,
-        y: NDArray[Any],
-        weight: NDArray[Any] | None,
-        batch_size: int,
-        optimizer: OptimizerSpec,
-        first_moment: NDArray[Any] | None,
-        second_moment: NDArray[Any] | None,
-        steps_before: int,
-        loss_before: float,
-        weight_before: float,
-        l1: float,
-        l2: float,
-        penalties_per_sample: bool,
-        clip_norm: float,
-        seed: int,
-        stop: NDArray[Any],
-        objective: NDArray[Any] | None,
+        run: _Run,
+        stretch: Stretch,
         order: NDArray[Any],
         rates: NDArray[Any],
         first: int,
         last: int,
-    ) -> tuple[float, float, int, int, list[float]]: ...
+    ) -> None: ...
 
 class Network32(_Network): ...
 class Network64(_Network): ...

@@ -33,8 +33,12 @@ from deltarule.document import (
     text,
 )
 from deltarule.document import json as for_programs
-from deltarule.document.formulas import Plain
+from deltarule.document.formulas import Tree
+from deltarule.formula.expression import Symbol
+from deltarule.formula.function import Variable
+from deltarule.formula.notation import get_notation
 
+FORMULA = Tree(Symbol("z", 1, (2,)), get_notation("index"))
 ALL = Document(
     [
         Title("What was found"),
@@ -56,7 +60,11 @@ ALL = Document(
             ("", "value", "verdict"),
             [
                 ("one", "1.5", "right"),
-                (Plain("w_12"), "-10", Marked("wrong", "bad")),
+                (
+                    FORMULA,
+                    "-10",
+                    Marked("wrong", "bad"),
+                ),
                 (Code("b"), "", ""),
             ],
             "lrl",
@@ -91,7 +99,7 @@ Nothing explains
 
       value  verdict
 one     1.5  right
-w_12    -10  wrong
+x_12    -10  wrong
 ... and 1 more; JSON and HTML have all of them
 
 - a sentence that is
@@ -127,7 +135,7 @@ Nothing explains: this; that.
 |  | value | verdict |
 |---|--:|---|
 | one | 1.5 | right |
-| `w_12` | -10 | wrong |
+| `x_12` | -10 | wrong |
 
 ... and 1 more; JSON and HTML have all of them
 
@@ -147,7 +155,7 @@ def test_latex_is_a_part_or_a_whole_document() -> None:
     part = latex.write(ALL)
     assert r"\section*{What was found}" in part
     assert r"\item the sign is missing (\texttt{no\_sign})" in part
-    assert r"$w_{12}$ & -10 & \textbf{wrong} \\" in part
+    assert r"$x_{12}$ & -10 & \textbf{wrong} \\" in part
     assert part.count(r"\begin{tabular}{lrl}") == 1
     assert "documentclass" not in part
     whole = latex.write(ALL, standalone=True)
@@ -174,7 +182,7 @@ def test_pages_show_all_rows_and_their_colours() -> None:
     assert "<td><code>b</code></td>" in page
     assert "... and" not in page
     assert '<td><span class="bad">wrong</span></td>' in page
-    assert "<i>w</i><sub>12</sub>" in page
+    assert "<i>x</i><sub>12</sub>" in page
     assert '<div class="bad"><span class="label">done:</span> <code>a + b</code></div>' in page
 
 
@@ -258,6 +266,7 @@ def test_pages_are_light_and_dark_and_wide_tables_scroll() -> None:
 
 
 EVIL = '<b>|`&"$_%\\</script><!--'
+EVIL_FORMULA = Tree(Variable(EVIL), get_notation("index"))
 
 
 def _evil() -> Document:
@@ -266,12 +275,24 @@ def _evil() -> Document:
         [
             Title(EVIL),
             Heading(EVIL),
-            Lines([EVIL, Marked(EVIL, "ok"), Code(EVIL), Plain(EVIL)]),
+            Lines(
+                [
+                    EVIL,
+                    Marked(EVIL, "ok"),
+                    Code(EVIL),
+                    EVIL_FORMULA,
+                ]
+            ),
             Point(EVIL, EVIL),
             Names(EVIL, [EVIL]),
             Items([item], "1."),
             Items([item], ""),
-            Table((EVIL, Code(EVIL)), [(EVIL, Plain(EVIL))], "lr", caption=EVIL),
+            Table(
+                (EVIL, Code(EVIL)),
+                [(EVIL, EVIL_FORMULA)],
+                "lr",
+                caption=EVIL,
+            ),
             Listing([EVIL]),
         ]
     )

@@ -446,6 +446,59 @@ def test_an_objective_too_short_is_refused() -> None:
         NATIVE.steps(run, np.arange(10), np.full(5, 0.1), 0, 5)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_moments_that_others_have_replaced_are_taken(dtype: str) -> None:
+    net = Network([3, 5, 2], "tanh", dtype=dtype, rng=1)
+    X, Y = table(net, 20)
+    order, rates, results = np.arange(20), np.full(10, 0.1), []
+    for replace in (False, True):
+        run = Run(net.spec, net.theta.copy(), X, Y, None, 2, Adam(0.1), Adam(0.1).init(net.theta))
+        NATIVE.steps(run, order, rates, 0, 4)
+        before = run.state
+        if replace:
+            run.state = {name: np.copy(values) for name, values in before.items()}
+            run.state["t"] = before["t"]
+        kept = [before[name].tobytes() for name in "mv"]
+        NATIVE.steps(run, order, rates, 4, 10)
+        assert [before[name].tobytes() == old for name, old in zip("mv", kept, strict=True)] == [
+            replace
+        ] * 2
+        results.append((run.state["t"], run.theta.tobytes(), run.state["v"].tobytes()))
+    assert results[0] == results[1]
+    assert results[0][0] == 10
+
+
+def test_a_run_keeps_its_arrays_and_its_network() -> None:
+    spec = _core.NetworkSpec([2, 1], [0], [0.0], [True], 0, 0.0, [], [])
+    other = _core.NetworkSpec([1, 1], [0], [0.0], [True], 0, 0.0, [], [])
+    rule = _core.OptimizerSpec(0, 0.0, False, 0.0, 0.0, 0.0, 0.0, 0.0)
+    theta = np.zeros(3)
+
+    def bound() -> Any:  # all arrays but theta are this run's alone
+        X, Y, stop = np.ones((4, 2)), np.full((4, 1), 2.0), np.zeros(1, dtype=np.uint8)
+        rest = (None, 2, rule, None, None, 0.0, 0.0, False, 0.0, 0, stop, None)
+        return _core.Run64(spec, theta, X, Y, *rest)
+
+    run, stretch = bound(), _core.Stretch(0)
+    junk = [np.full((4, 2), np.nan) for _ in range(50)]  # where freed arrays would have been
+    order, rates = np.arange(4), np.full(2, 0.5)
+    _core.Network64(spec, 2, []).steps(run, stretch, order, rates, 0, 2)
+    # b = w_1 = w_2 = 1 after the first step; their sum is 1 above the target
+    assert (stretch.done, stretch.loss_sum, stretch.weight_sum) == (2, 2 * 2.0 + 2 * 0.5, 4.0)
+    np.testing.assert_array_equal(theta, [0.5, 0.5, 0.5])
+    with pytest.raises(ValueError, match="another network"):
+        _core.Network64(other, 2, []).steps(run, stretch, order, rates, 0, 2)
+    del junk
+
+
+def test_functions_and_optimizers_go_by_their_names() -> None:
+    assert {*hidden_names(), "softmax"} <= set(_core.ACTIVATIONS)
+    assert [rule.name for rule in OPTIMIZERS if rule.name not in _core.OPTIMIZERS] == []
+    assert len(set(_core.ACTIVATIONS)) == 14
+    assert len(set(_core.LOSSES)) == 7
+    assert len(set(_core.OPTIMIZERS)) == 5
+
+
 # -- what it takes ---------------------------------------------------------------------------------
 
 

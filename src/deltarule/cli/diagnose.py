@@ -25,7 +25,8 @@ def diagnose(
     model: Source,
     data: Table = None,
     l2: Annotated[
-        float | None, typer.Option(help="The penalty l2/2 sum W^2 of its training.")
+        float | None,
+        typer.Option(help="The penalty l2/2 sum W^2 of its training. Default: the file's, or 0."),
     ] = None,
     advice: Annotated[
         bool, typer.Option("--advice/--no-advice", help="Try on copies what would help.")

@@ -33,7 +33,12 @@ _BY_SUFFIX = {
     ".tex": Format.latex,
 }
 Form = Annotated[
-    Format | None, typer.Option("--format", help="text, or what the output's name ends in.")
+    Format | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="text, markdown, html, latex or json; else what the output's name ends in.",
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of stdout.")]
 

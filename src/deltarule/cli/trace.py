@@ -45,7 +45,9 @@ def trace(
     y: Annotated[str | None, typer.Option(help="Targets, in the same way.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The file's, or 0.5.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of gradient descent.")] = 1,
-    reduction: Annotated[Reduction, typer.Option(help="Of the samples' losses.")] = Reduction.mean,
+    reduction: Annotated[
+        Reduction | None, typer.Option(help="Of the samples' losses. Default: the file's, or mean.")
+    ] = None,
     layer: Annotated[int | None, typer.Option(help="Only this layer; 0 is the inputs.")] = None,
     neuron: Annotated[int | None, typer.Option(help="Only this unit of the layer.")] = None,
     sample: Annotated[int | None, typer.Option(help="Only this sample.")] = None,
@@ -87,7 +89,7 @@ def trace(
             _numbers("--y", y),
             learning_rate,
             steps,
-            reduction=reduction.value,
+            reduction=None if reduction is None else reduction.value,
         )
         most = {Format.html: 1000}.get(form, 250) if max_lines is None else max_lines or None
         shown: dict[str, Any] = {

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 
 class Formula(Protocol):
-    """What writes itself, such as `formulas.Plain`."""
+    """What writes itself, such as `formulas.Tree`."""
 
     def text(self) -> str:
         """In plain text, without line breaks."""

@@ -5,26 +5,30 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from deltarule.formula import typeset
+from deltarule.formula.expression import Expression
+from deltarule.formula.inline import Html, InlineLatex
+from deltarule.formula.notation import Notation
+from deltarule.formula.plain import Plain
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A formula in plain text, such as `z_1 = w_12*a_2`, set where a format can set it."""
+class Tree:
+    """A formula as a tree, in the letters of a notation, on one line."""
 
-    plain: str
+    tree: Expression
+    notation: Notation
 
     def text(self) -> str:
-        """As it is."""
-        return self.plain
+        """In plain text, such as `z_1 = w_12*a_2`."""
+        return Plain(self.notation).write(self.tree)
 
     def html(self) -> str:
         """With indices, powers and Greek letters."""
-        return typeset.html(self.plain)
+        return Html(self.notation).write(self.tree)
 
     def latex(self) -> str:
         """For math mode."""
-        return typeset.latex(self.plain)
+        return InlineLatex(self.notation).write(self.tree)
 
 
 @dataclass(frozen=True)

@@ -21,33 +21,6 @@ from deltarule.equations.params import Array
 from deltarule.equations.spec import Spec
 from deltarule.errors import SpecError
 
-# In the order of the enums of native/spec.hpp.
-_ACTIVATIONS = [
-    "identity",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "softplus",
-    "softsign",
-    "mish",
-    "exp",
-    "softmax",
-]
-_LOSSES = [
-    "squared_error",
-    "log_loss",
-    "cross_entropy",
-    "absolute_error",
-    "huber",
-    "quantile",
-    "poisson",
-]
-_OPTIMIZERS = ["sgd", "adagrad", "rmsprop", "adam", "adamw"]
 _SETTINGS: dict[str, Any] = {
     "momentum": 0.0,
     "nesterov": False,
@@ -60,8 +33,8 @@ _SETTINGS: dict[str, Any] = {
 _SECONDS_BETWEEN_SIGNALS = 0.05
 
 
-def _number(name: str, names: list[str]) -> int:
-    """Where "leaky_relu(0.2)" stands in a list that holds "leaky_relu"."""
+def _number(name: str, names: tuple[str, ...]) -> int:
+    """Where "leaky_relu(0.2)" stands among names of the core that hold "leaky_relu"."""
     return names.index(name.partition("(")[0])
 
 
@@ -79,10 +52,10 @@ class _Compiled:
         if spec.loss.registered and all(f.registered for f in spec.activations):
             self.spec = _core.NetworkSpec(
                 list(spec.sizes),
-                [_number(f.name, _ACTIVATIONS) for f in spec.activations],
+                [_number(f.name, _core.ACTIVATIONS) for f in spec.activations],
                 [f.parameter or 0.0 for f in spec.activations],
                 list(spec.bias),
-                _number(spec.loss.name, _LOSSES),
+                _number(spec.loss.name, _core.LOSSES),
                 spec.loss.parameter or 0.0,
                 list(spec.activations[-1].groups),
                 list(spec.loss.groups),
@@ -146,18 +119,53 @@ def _samples(X: Any, dtype: np.dtype[Any]) -> Any:
 
 def _optimizer(optimizer: Optimizer) -> _core.OptimizerSpec:
     settings = {name: getattr(optimizer, name, none) for name, none in _SETTINGS.items()}
-    return _core.OptimizerSpec(_OPTIMIZERS.index(optimizer.name), **settings)
+    return _core.OptimizerSpec(_core.OPTIMIZERS.index(optimizer.name), **settings)
+
+
+def _arrays(run: Run) -> list[Any]:
+    """theta, the moments (or None), the objective (or None): what the steps of a run write to."""
+    moments = [values for name, values in run.state.items() if name != "t"]
+    return [run.theta, *[*moments, None, None][:2], run.objective]
 
 
 class _Prepared:
     """What one Run needs in the core, made once."""
 
     def __init__(self, run: Run) -> None:
-        if run.optimizer.name not in _OPTIMIZERS:
+        if run.optimizer.name not in _core.OPTIMIZERS:
             raise SpecError(f"the native engine takes no steps with {run.optimizer!r}")
-        self.samples = _samples(run.X, run.spec.dtype)
-        self.optimizer = _optimizer(run.optimizer)
         self.batches_between_signals = 1
+        self.arrays = _arrays(run)
+        theta, first_moment, second_moment, objective = self.arrays
+        kind = _core.Run32 if run.spec.dtype == np.float32 else _core.Run64
+        self.run = kind(
+            _spec_of(run.spec),
+            theta,
+            _samples(run.X, run.spec.dtype),
+            run.Y,
+            run.sample_weight,
+            run.batch_size,
+            _optimizer(run.optimizer),
+            first_moment,
+            second_moment,
+            run.l1,
+            run.l2,
+            run.penalties_per_sample,
+            0.0 if run.clip_norm is None else run.clip_norm,
+            run.seed & 0xFFFFFFFFFFFFFFFF,
+            run.stop,
+            objective,
+        )
+
+
+def _prepared(run: Run) -> _Prepared:
+    """Made again if arrays were replaced since, as other engines do."""
+    known: _Prepared | None = run.cache.get("native")
+    if known is None or any(
+        now is not then for now, then in zip(_arrays(run), known.arrays, strict=True)
+    ):
+        known = run.cache["native"] = _Prepared(run)
+    return known
 
 
 class NativeEngine:
@@ -196,63 +204,40 @@ class NativeEngine:
         first: int,
         last: int,
     ) -> Steps:
-        if "native" not in run.cache:
-            run.cache["native"] = _Prepared(run)
+        prepared = _prepared(run)
         with _laid_out(run.spec, run.batch_size, run.dropout) as core:
-            return self._steps(core, run, order, rates, first, last)
+            return self._steps(core, prepared, run, order, rates, first, last)
 
     def _steps(
         self,
         core: Any,
+        prepared: _Prepared,
         run: Run,
         order: NDArray[np.int64],
         rates: NDArray[np.float64],
         first: int,
         last: int,
     ) -> Steps:
-        prepared: _Prepared = run.cache["native"]
-        total = Steps(0.0, 0.0, 0)
-        moments = [run.state[name] for name in run.state if name != "t"] + [None, None]
+        steps_before = run.state["t"]
+        stretch = _core.Stretch(steps_before)
+        begins = first == 0
         while first < last:
             # Back to Python often enough for a Ctrl-C to be heard.
             until = min(last, first + prepared.batches_between_signals)
             start = time.perf_counter()
-            total.loss_sum, total.weight_sum, done, bad_batch, norms = core.steps(
-                run.theta,
-                prepared.samples,
-                run.Y,
-                run.sample_weight,
-                run.batch_size,
-                prepared.optimizer,
-                moments[0],
-                moments[1],
-                run.state["t"],
-                total.loss_sum,
-                total.weight_sum,
-                run.l1,
-                run.l2,
-                run.penalties_per_sample,
-                0.0 if run.clip_norm is None else run.clip_norm,
-                run.seed & 0xFFFFFFFFFFFFFFFF,
-                run.stop,
-                run.objective,
-                order,
-                rates,
-                first,
-                until,
-            )
-            run.state["t"] += done
-            total.done += done
-            if first == 0 and done:
-                total.gradient_norms = np.array(norms)
-            if bad_batch >= 0:
-                total.bad_batch = bad_batch
-                break
-            if run.stop[0]:
+            core.steps(prepared.run, stretch, order, rates, first, until)
+            run.state["t"] = steps_before + stretch.done
+            if stretch.bad_batch >= 0 or run.stop[0]:
                 break
             per_batch = (time.perf_counter() - start) / (until - first)
             prepared.batches_between_signals = max(
                 1, min(int(_SECONDS_BETWEEN_SIGNALS / per_batch), 8 * (until - first))
             )
             first = until
-        return total
+        return Steps(
+            stretch.loss_sum,
+            stretch.weight_sum,
+            stretch.done,
+            stretch.bad_batch if stretch.bad_batch >= 0 else None,
+            np.array(stretch.gradient_norms) if begins and stretch.done else None,
+        )

@@ -1,4 +1,4 @@
-"""Registry of activations: value, slope and formula of each in ONE record (SPEC B2, C4, D1).
+"""Registry of activations: value, slope and formulas of each in ONE record (SPEC B2, C4, D1).
 
 The functions work on any array of the array API (NumPy, jax.numpy) and never change their input.
 Every one is stable for |z| up to 1e4 and beyond, value and slope, in float32 and float64: slopes
@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deltarule.equations.groups import Groups, by_group, group_sizes, in_brackets
-from deltarule.errors import SpecError, unknown_name
+from deltarule.equations.records import Formula, fields_of, make_record, number
+from deltarule.errors import SpecError
+
+if TYPE_CHECKING:
+    from deltarule.formula.expression import Expression
 
 Function = Callable[[Any], Any]
 
@@ -32,8 +35,10 @@ class Activation:
         How it is shown and saved. Registered ones are found by it again, e.g. "leaky_relu(0.2)".
     f, df : callables
         Value and slope, each from an array z to an array of the same shape and dtype.
-    formula, df_formula : str
-        Both as plain text, for people.
+    formula, df_formula : str, or callable alphabet -> Expression
+        Both for people, as plain text, or as trees: `lambda m: 1 / (1 + m.exp(-m.z))` of the
+        letters and functions in `deltarule.formula.alphabet`, with m.a for f(z) in df_formula.
+        Read as attributes, they are text either way; `tree` and `slope_tree` are the trees.
     range : (float, float)
         The closed interval in which f lies; a loss checks that its outputs can be there.
     kinks : tuple of float
@@ -52,8 +57,8 @@ class Activation:
     name: str
     f: Function
     df: Function
-    formula: str = ""
-    df_formula: str = ""
+    formula: Formula = field(default=Formula(), compare=False)
+    df_formula: Formula = field(default=Formula(), compare=False)
     range: tuple[float, float] = (-math.inf, math.inf)
     kinks: tuple[float, ...] = ()
     initializer: str = "glorot_uniform"
@@ -68,6 +73,16 @@ class Activation:
         return g * self.df(z)
 
     @property
+    def tree(self) -> Expression | None:
+        """f as a tree in z; None where it is stated as plain text."""
+        return Activation.formula.tree(self)
+
+    @property
+    def slope_tree(self) -> Expression | None:
+        """f' as a tree in z, and a for the value; None where it is stated as plain text."""
+        return Activation.df_formula.tree(self)
+
+    @property
     def registered(self) -> bool:
         """Whether the name alone is enough to get this very function again."""
         return self.name in _made and _made[self.name] is self
@@ -75,15 +90,10 @@ class Activation:
     def __reduce__(self) -> Any:
         if self.registered:
             return get_activation, (self.name,)
-        return Activation, tuple(getattr(self, name) for name in self.__dataclass_fields__)
+        return Activation, fields_of(self)
 
     def __repr__(self) -> str:
         return f"Activation({self.name!r})"
-
-
-def number(value: float) -> str:
-    """The shortest text that reads back as the same float, as it stands in a record's name."""
-    return repr(float(value)).removesuffix(".0")
 
 
 def _xp(z: Any) -> Any:
@@ -186,8 +196,8 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
         "leaky_relu" if k == 0.01 else f"leaky_relu({number(k)})",
         lambda z: _xp(z).where(z > 0, z, k * z),
         lambda z: _xp(z).where(z > 0, _xp(z).ones_like(z), _xp(z).full_like(z, k)),
-        formula=f"z if z > 0 else {k:g} z",
-        df_formula=f"1 if z > 0 else {k:g}",
+        formula=lambda m: m.if_positive(m.z, m.z, k * m.z),
+        df_formula=lambda m: m.if_positive(m.z, 1, k),
         kinks=(0.0,),
         initializer="he_uniform",
         parameter=k,
@@ -205,13 +215,15 @@ def _elu(name: str, scale: float, alpha: float, kinks: tuple[float, ...], start:
         below = alpha * xp.exp(xp.minimum(z, xp.zeros_like(z)))
         return scale * xp.where(z > 0, xp.ones_like(z), below)
 
-    s = "" if scale == 1 else f"{scale:.6g} "
+    def scaled(tree: Any) -> Any:
+        return tree if scale == 1 else scale * tree
+
     return Activation(
         name,
         f,
         df,
-        formula=f"{s}z if z > 0 else {scale * alpha:.6g} (exp(z) - 1)",
-        df_formula=f"{scale:.6g} if z > 0 else {scale * alpha:.6g} exp(z)",
+        formula=lambda m: m.if_positive(m.z, scaled(m.z), scaled(alpha * (m.exp(m.z) - 1))),
+        df_formula=lambda m: m.if_positive(m.z, scale, scaled(alpha * m.exp(m.z))),
         range=(-scale * alpha, math.inf),
         kinks=kinks,
         initializer=start,
@@ -239,8 +251,14 @@ def softmax(*sizes: float) -> Activation:
         "softmax" + in_brackets(groups),
         by_group(_softmax, groups),
         _softmax_has_no_slope,
-        formula="exp(z_i) / sum_j exp(z_j)" + (", j in the group of i" if groups else ""),
-        df_formula="da_i/dz_j = a_i ([i = j] - a_j)" + (", 0 between groups" if groups else ""),
+        formula=lambda m: m.given(
+            m.exp(m.z_i) / m.sum_over_units("j", m.exp(m.z_j)),
+            *(("j in the group of i",) if groups else ()),
+        ),
+        df_formula=lambda m: m.given(
+            m.derivative(m.a_i, m.z_j, m.a_i * (m.i_is_j - m.a_j)),
+            *(("0 between groups",) if groups else ()),
+        ),
         range=(0.0, 1.0),
         jacobian_product=by_group(_softmax_jacobian_product, groups),
         groups=groups,
@@ -253,30 +271,34 @@ def _plain(name: str, f: Function, df: Function, **more: Any) -> Callable[[], Ac
 
 _FACTORIES: Mapping[str, Callable[..., Activation]] = {
     "identity": _plain(
-        "identity", _identity, lambda z: _xp(z).ones_like(z), formula="z", df_formula="1"
+        "identity",
+        _identity,
+        lambda z: _xp(z).ones_like(z),
+        formula=lambda m: m.z,
+        df_formula=lambda m: m.number(1),
     ),
     "sigmoid": _plain(
         "sigmoid",
         _sigmoid,
         _sigmoid_slope,
-        formula="1 / (1 + exp(-z))",
-        df_formula="a (1 - a)",
+        formula=lambda m: 1 / (1 + m.exp(-m.z)),
+        df_formula=lambda m: m.a * (1 - m.a),
         range=(0.0, 1.0),
     ),
     "tanh": _plain(
         "tanh",
         lambda z: _xp(z).tanh(z),
         _tanh_slope,
-        formula="tanh(z)",
-        df_formula="1 - a^2",
+        formula=lambda m: m.tanh(m.z),
+        df_formula=lambda m: 1 - m.a**2,
         range=(-1.0, 1.0),
     ),
     "relu": _plain(
         "relu",
         lambda z: _xp(z).maximum(z, _xp(z).zeros_like(z)),
         lambda z: _one_where(z > 0, z),
-        formula="max(0, z)",
-        df_formula="1 if z > 0 else 0",
+        formula=lambda m: m.larger(0, m.z),
+        df_formula=lambda m: m.if_positive(m.z, 1, 0),
         range=(0.0, math.inf),
         kinks=(0.0,),
         initializer="he_uniform",
@@ -288,8 +310,8 @@ _FACTORIES: Mapping[str, Callable[..., Activation]] = {
         "gelu",
         lambda z: z * _normal_cdf(z),
         _gelu_slope,
-        formula="z Phi(z)",
-        df_formula="Phi(z) + z phi(z)",
+        formula=lambda m: m.z * m.Phi(m.z),
+        df_formula=lambda m: m.Phi(m.z) + m.z * m.phi(m.z),
         range=(-0.17, math.inf),
         initializer="he_uniform",
     ),
@@ -297,8 +319,8 @@ _FACTORIES: Mapping[str, Callable[..., Activation]] = {
         "silu",
         lambda z: z * _sigmoid(z),
         _silu_slope,
-        formula="z / (1 + exp(-z))",
-        df_formula="s (1 + z (1 - s)), s = 1 / (1 + exp(-z))",
+        formula=lambda m: m.z / (1 + m.exp(-m.z)),
+        df_formula=lambda m: m.given(m.s * (1 + m.z * (1 - m.s)), s=1 / (1 + m.exp(-m.z))),
         range=(-0.2785, math.inf),
         initializer="he_uniform",
     ),
@@ -306,28 +328,39 @@ _FACTORIES: Mapping[str, Callable[..., Activation]] = {
         "softplus",
         _softplus,
         _sigmoid,
-        formula="log(1 + exp(z))",
-        df_formula="1 / (1 + exp(-z))",
+        formula=lambda m: m.log(1 + m.exp(m.z)),
+        df_formula=lambda m: 1 / (1 + m.exp(-m.z)),
         range=(0.0, math.inf),
     ),
     "softsign": _plain(
         "softsign",
         lambda z: z / (1 + _xp(z).abs(z)),
         _softsign_slope,
-        formula="z / (1 + |z|)",
-        df_formula="1 / (1 + |z|)^2",
+        formula=lambda m: m.z / (1 + m.absolute(m.z)),
+        df_formula=lambda m: 1 / (1 + m.absolute(m.z)) ** 2,
         range=(-1.0, 1.0),
     ),
     "mish": _plain(
         "mish",
         lambda z: z * _tanh_of_softplus(z),
         _mish_slope,
-        formula="z tanh(log(1 + exp(z)))",
-        df_formula="tanh(p) + z (1 - tanh(p)^2) s, p = log(1 + exp(z)), s = 1 / (1 + exp(-z))",
+        formula=lambda m: m.z * m.tanh(m.log(1 + m.exp(m.z))),
+        df_formula=lambda m: m.given(
+            m.tanh(m.p) + m.z * (1 - m.tanh(m.p) ** 2) * m.s,
+            p=m.log(1 + m.exp(m.z)),
+            s=1 / (1 + m.exp(-m.z)),
+        ),
         range=(-0.309, math.inf),
         initializer="he_uniform",
     ),
-    "exp": _plain("exp", _exp, _exp, formula="exp(z)", df_formula="exp(z)", range=(0.0, math.inf)),
+    "exp": _plain(
+        "exp",
+        _exp,
+        _exp,
+        formula=lambda m: m.exp(m.z),
+        df_formula=lambda m: m.exp(m.z),
+        range=(0.0, math.inf),
+    ),
     "softmax": softmax,
 }
 ALIASES = {"logistic": "sigmoid", "linear": "identity", "swish": "silu"}
@@ -355,36 +388,3 @@ def get_activation(spec: str | Activation) -> Activation:
     if not isinstance(spec, str):
         raise SpecError(f"an activation must be a name or a deltarule.Activation, got {spec!r}")
     return _make(spec)
-
-
-def make_record(
-    kind: str,
-    spec: str,
-    factories: Mapping[str, Callable[..., Any]],
-    aliases: Mapping[str, str] | None = None,
-) -> Any:
-    """The record for "name", "name(number)" or "name(number,number)" from a registry."""
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(\s*([^()]*?)\s*\))?\s*", spec)
-    name = match[1].lower() if match else spec
-    name = (aliases or {}).get(name, name)
-    factory = factories.get(name)
-    if match is None or factory is None:
-        raise unknown_name(kind, spec, [*factories, *(aliases or {})])
-    if not match[2]:
-        return factory()
-    values = [_parameter(kind, spec, text.strip()) for text in match[2].split(",")]
-    try:
-        return factory(*values)
-    except TypeError:
-        takes = "no parameter" if len(values) == 1 else "fewer parameters"
-        raise SpecError(f"{kind} {name!r} takes {takes}, got {spec!r}") from None
-
-
-def _parameter(kind: str, spec: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise SpecError(f"{kind} {spec!r}: {text!r} is not a number") from None
-    if not math.isfinite(value):
-        raise SpecError(f"{kind} {spec!r}: the parameter must be finite")
-    return value

@@ -1,4 +1,4 @@
-"""Registry of losses: value, derivative and canonical output activation of each in ONE record.
+"""Registry of losses: value, derivative, formulas and link of each in ONE record.
 
 A loss J(o, y) of one sample is a sum over its outputs; the error C of a network is the (weighted)
 mean of J over the samples (SPEC A2, C4-C7). With its canonical output activation ("link") a loss
@@ -11,15 +11,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltarule.equations.activations import Activation, get_activation, make_record, number
+from deltarule.equations.activations import Activation, get_activation
 from deltarule.equations.groups import Groups, apart, group_sizes, in_brackets
 from deltarule.equations.params import Array
+from deltarule.equations.records import Formula, fields_of, make_record, number
 from deltarule.errors import SpecError
+
+if TYPE_CHECKING:
+    from deltarule.formula.expression import Expression
 
 Function = Callable[[Any, Any], Any]
 
@@ -46,8 +50,10 @@ class Loss:
         included); a class 0..k-1, a one-hot row or a row of probabilities (in each group).
     domain : (float, float)
         Where J is defined as a function of o; an output activation must stay inside.
-    formula, dJ_formula : str
-        J of one output and dJ/do, as plain text.
+    formula, dJ_formula : str, or callable alphabet -> Expression
+        J of one output and dJ/do for people, as plain text, or as trees: `lambda m: m.o - m.y` of
+        the letters and functions in `deltarule.formula.alphabet`. Read as attributes, they are
+        text either way; `tree` and `slope_tree` are the trees.
     kinks : tuple of float
         Values of o - y at which dJ/do jumps.
     parameter : float or None
@@ -65,8 +71,8 @@ class Loss:
     fused_dJ: Function | None = None
     targets: str = "real"
     domain: tuple[float, float] = (-math.inf, math.inf)
-    formula: str = ""
-    dJ_formula: str = ""
+    formula: Formula = field(default=Formula(), compare=False)
+    dJ_formula: Formula = field(default=Formula(), compare=False)
     kinks: tuple[float, ...] = ()
     parameter: float | None = None
     groups: Groups = ()
@@ -88,6 +94,16 @@ class Loss:
         return output.backward(z, self.dJ(output.f(z), y))
 
     @property
+    def tree(self) -> Expression | None:
+        """J of one output as a tree in o and y; None where it is stated as plain text."""
+        return Loss.formula.tree(self)
+
+    @property
+    def slope_tree(self) -> Expression | None:
+        """dJ/do as a tree in o and y; None where it is stated as plain text."""
+        return Loss.dJ_formula.tree(self)
+
+    @property
     def classifies(self) -> bool:
         """Whether the targets are classes, so that accuracy is the metric people expect."""
         return self.targets in ("unit", "distribution")
@@ -100,7 +116,7 @@ class Loss:
     def __reduce__(self) -> Any:
         if self.registered:
             return get_loss, (self.name,)
-        return Loss, tuple(getattr(self, name) for name in self.__dataclass_fields__)
+        return Loss, fields_of(self)
 
     def __repr__(self) -> str:
         return f"Loss({self.name!r})"
@@ -134,8 +150,8 @@ def squared_error() -> Loss:
         lambda o, y: o - y,
         fused_J=lambda z, y: 0.5 * _sum((z - y) * (z - y)),
         fused_dJ=lambda z, y: z - y,
-        formula="1/2 (o - y)^2",
-        dJ_formula="o - y",
+        formula=lambda m: m.half * (m.o - m.y) ** 2,
+        dJ_formula=lambda m: m.o - m.y,
     )
 
 
@@ -159,8 +175,8 @@ def log_loss() -> Loss:
         fused_dJ=lambda z, y: get_activation("sigmoid").f(z) - y,
         targets="unit",
         domain=(0.0, 1.0),
-        formula="-y log(o) - (1 - y) log(1 - o)",
-        dJ_formula="(o - y) / (o (1 - o))",
+        formula=lambda m: -(m.y * m.log(m.o)) - (1 - m.y) * m.log(1 - m.o),
+        dJ_formula=lambda m: (m.o - m.y) / (m.o * (1 - m.o)),
     )
 
 
@@ -190,8 +206,8 @@ def cross_entropy(*sizes: float) -> Loss:
         fused_dJ=lambda z, y: get_activation(link).f(z) - y,
         targets="distribution",
         domain=(0.0, 1.0),
-        formula="-y log(o)",
-        dJ_formula="-y / o",
+        formula=lambda m: -(m.y * m.log(m.o)),
+        dJ_formula=lambda m: -(m.y / m.o),
         groups=groups,
     )
 
@@ -202,8 +218,8 @@ def absolute_error() -> Loss:
         "absolute_error",
         lambda o, y: _sum(_xp(o).abs(o - y)),
         lambda o, y: _xp(o).sign(o - y),
-        formula="|o - y|",
-        dJ_formula="sign(o - y)",
+        formula=lambda m: m.absolute(m.o - m.y),
+        dJ_formula=lambda m: m.sign(m.o - m.y),
         kinks=(0.0,),
     )
 
@@ -223,8 +239,15 @@ def huber(delta: float = 1.0) -> Loss:
         "huber" if delta == 1 else f"huber({number(delta)})",
         J,
         lambda o, y: _xp(o).clip(o - y, -delta, delta),
-        formula=f"1/2 r^2 if |r| <= {delta:g} else {delta:g} (|r| - {delta / 2:g}), r = o - y",
-        dJ_formula=f"o - y, clipped to [-{delta:g}, {delta:g}]",
+        formula=lambda m: m.given(
+            m.cases(
+                m.compared(m.absolute(m.r), "<=", delta),
+                m.half * m.r**2,
+                delta * (m.absolute(m.r) - delta / 2),
+            ),
+            r=m.o - m.y,
+        ),
+        dJ_formula=lambda m: m.clipped(m.o - m.y, -delta, delta),
         parameter=delta,
     )
 
@@ -248,8 +271,12 @@ def quantile(level: float = 0.5) -> Loss:
         "quantile" if level == 0.5 else f"quantile({number(level)})",
         J,
         dJ,
-        formula=f"{level:g} (y - o) if o < y else {1 - level:g} (o - y)",
-        dJ_formula=f"-{level:g} if o < y else {1 - level:g}",
+        formula=lambda m: m.cases(
+            m.compared(m.o, "<", m.y), level * (m.y - m.o), (1 - m.number(level)) * (m.o - m.y)
+        ),
+        dJ_formula=lambda m: m.cases(
+            m.compared(m.o, "<", m.y), -m.number(level), 1 - m.number(level)
+        ),
         kinks=(0.0,),
         parameter=level,
     )
@@ -272,8 +299,8 @@ def poisson() -> Loss:
         fused_dJ=lambda z, y: get_activation("exp").f(z) - y,
         targets="count",
         domain=(0.0, math.inf),
-        formula="o - y + y log(y / o)",
-        dJ_formula="1 - y / o",
+        formula=lambda m: m.o - m.y + m.y * m.log(m.y / m.o),
+        dJ_formula=lambda m: 1 - m.y / m.o,
     )
 
 

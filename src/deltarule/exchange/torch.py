@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.equations.activations import Activation, get_activation, number
+from deltarule.equations.activations import Activation, get_activation
 from deltarule.equations.losses import Loss, get_loss
+from deltarule.equations.records import number
 from deltarule.errors import DeltaruleError, SpecError
 from deltarule.network.network import Network
 

@@ -350,11 +350,13 @@ def checked_edges(net: Network, edges: Sequence[Any]) -> Edges | None:
     Raises SpecError for another number of layers, or another shape of one.
     """
     shapes = [W.shape for W, _ in net.layout.matrices(net.theta)]
-    if len(edges) != len(shapes):
-        raise SpecError(
-            f"edges: one bool array per layer ({len(shapes)}) is needed, got {len(edges)}"
-        )
-    arrays = [np.asarray(edge, dtype=bool) for edge in edges]
+    try:
+        arrays = [np.asarray(edge, dtype=bool) for edge in edges]
+    except (TypeError, ValueError):
+        arrays = []
+    if len(arrays) != len(shapes):
+        got = len(arrays) or f"{edges!r:.60}"
+        raise SpecError(f"edges: one bool array per layer ({len(shapes)}) is needed, got {got}")
     for l, (edge, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
         if edge.shape != shape:
             raise SpecError(f"edges of layer {l} need shape {shape}, got {edge.shape}")

@@ -7,7 +7,7 @@ numbers, the order of a weight's indices and the signs can be seen, not only tol
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deltarule import options
@@ -26,10 +26,14 @@ from deltarule.document import (
     markdown,
 )
 from deltarule.document.blocks import Block
-from deltarule.document.formulas import Plain
+from deltarule.document.formulas import Tree
 from deltarule.errors import SpecError
 from deltarule.explain.case import Source, case_or_none
-from deltarule.formula.notation import Symbols
+from deltarule.formula.expression import HALF, Derivative, Expression, Sum, signed
+from deltarule.formula.function import Equation, Variable
+from deltarule.formula.notation import get_notation
+from deltarule.formula.plain import Plain
+from deltarule.formula.symbols import OUTPUT, TARGET, Symbols
 
 #: The columns: who writes so.
 COLUMNS = {
@@ -57,12 +61,18 @@ class Row:
     cells : dict
         By "column", "row", "delta", "index", "canonical" and "code": how it is written there.
     kind : "words", "symbol" or "equation"
+    trees : dict
+        By notation: a symbol or an equation as a tree.
     """
 
     key: str
     quantity: str
     cells: dict[str, str]
     kind: str
+    trees: dict[str, Expression] = field(default_factory=dict, repr=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"trees": {}} | state)  # rows pickled by 0.1.0 have none
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,10 @@ class NotationTable(Shown):
         return {
             "layers": self.layers,
             "layer": self.layer,
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [
+                {"key": one.key, "quantity": one.quantity, "cells": one.cells, "kind": one.kind}
+                for one in self.rows
+            ],
             "notes": list(NOTES),
         }
 
@@ -170,7 +183,8 @@ def _cell(row: Row, column: str) -> Phrase:
     cell = row.cells[column]
     if row.kind == "words" and not (row.key == "C" and column == "code"):
         return cell
-    return Code(cell) if column == "code" else Plain(cell)
+    tree = row.trees.get(column)
+    return Code(cell) if tree is None else Tree(tree, get_notation(column))
 
 
 NOTES = (
@@ -213,8 +227,11 @@ def notation_table(layers: int | Source = 3, layer: int | None = None) -> Notati
     symbols = {name: Symbols(name, [2] * (L + 1)) for name in COLUMNS if name != "code"}
     rows = []
     for key, quantity, kind, write, code in _rows(layer, L):
-        cells = {name: write(one) for name, one in symbols.items()}
-        rows.append(Row(key, quantity, cells | {"code": code}, kind))
+        written = {name: write(one) for name, one in symbols.items()}
+        trees = {name: one for name, one in written.items() if isinstance(one, Expression)}
+        cells = {name: str(one) for name, one in written.items()} | {"code": code}
+        cells |= {name: Plain(get_notation(name)).write(tree) for name, tree in trees.items()}
+        rows.append(Row(key, quantity, cells, kind, trees))
     return NotationTable(L, layer, rows)
 
 
@@ -234,120 +251,88 @@ _ERROR = {
 }
 
 
-def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str], str]]:
-    """Key, quantity, kind, how a notation writes it, and the code."""
+Write = Callable[[Symbols], str | Expression]
+#: Key, quantity, kind, how a notation writes it, and the code.
+Entry = tuple[str, str, str, Write, str]
+
+
+def _rows(l: int, L: int) -> list[Entry]:
+    return [*_names(l, L), *_forward(l), *_deltas(l, L), *_gradients(l)]
+
+
+def _names(l: int, L: int) -> list[Entry]:
+    """What each thing is called, and what is told in words."""
     k = l - 1  # of lists that begin with layer 1
-
-    def unit(s: Symbols) -> str:
-        return "" if s.notation.matrix else s.unit
-
-    def loss(s: Symbols) -> str:
-        errors = s.of_output("y - o" if s.notation.target_first else "o - y")
-        total = "" if s.notation.matrix else f"sum_{s.unit} "
-        return f"{s.J} = 1/2*{total}({errors})^2"
-
-    def delta_at_output(s: Symbols) -> str:
-        times = " .* " if s.notation.matrix else "*"
-        slope = s.f(L, s.z(L, unit(s)), slope=True)
-        return f"{s.delta(L, unit(s))} = ({s.output_error()}){times}{slope}"
-
-    def sign(s: Symbols) -> str:
-        return "-" * (s.notation.sign < 0) + s.d(s.J, s.z(l, s.unit))
-
-    def shift(s: Symbols) -> str:
-        return "1" if "m" in s.notation.a.sub + s.notation.a.sup else "0"
-
+    weight = f"net.weights[{k}][i, j]"
+    delta = f"g.delta[{k}][s, j]"
     return [
-        ("inputs_layer", "the inputs are layer", "words", shift, "0"),
+        ("inputs_layer", "the inputs are layer", "words", _shift, "0"),
         ("sample", "a sample is", "words", lambda s: _SAMPLE[s.notation.name], "a row"),
-        (
-            "letters",
-            "unit, one before, one after",
-            "words",
-            lambda s: f"{s.unit}, {s.source}, {s.next}",
-            "j, i, k",
-        ),
+        ("letters", "unit, one before, one after", "words", _letters, "j, i, k"),
         ("input", "input", "symbol", lambda s: s.a(0, s.source), "X[s, i]"),
         ("z", "net input", "symbol", lambda s: s.z(l, s.unit), f"p.z[{k}][s, j]"),
         ("a", "output of a unit", "symbol", lambda s: s.a(l, s.unit), f"p.a[{l}][s, j]"),
         ("o", "output of the network", "symbol", lambda s: s.a(L, s.unit), "p.output[s, j]"),
         ("f", "activation function", "symbol", lambda s: s.f(l), f"net.activations[{k}].f"),
-        (
-            "slope",
-            "its slope",
-            "symbol",
-            lambda s: s.f(l, slope=True),
-            f"net.activations[{k}].df",
-        ),
-        (
-            "W",
-            "weight",
-            "symbol",
-            lambda s: s.W(l, s.source, s.unit),
-            f"net.weights[{k}][i, j]",
-        ),
-        (
-            "order",
-            "its indices",
-            "words",
-            lambda s: "to, from" if s.notation.to_first else "from, to",
-            "from, to",
-        ),
+        ("slope", "its slope", "symbol", lambda s: s.f(l, slope=True), f"net.activations[{k}].df"),
+        ("W", "weight", "symbol", lambda s: s.W(l, s.source, s.unit), weight),
+        ("order", "its indices", "words", _order, "from, to"),
         ("b", "bias", "symbol", lambda s: s.b(l, s.unit), f"net.biases[{k}][j]"),
         ("y", "target", "symbol", lambda s: s.y(s.unit), "Y[s, j]"),
         ("C", "error of all samples", "words", lambda s: _ERROR[s.notation.name], "g.loss"),
         ("delta_name", "the delta is called", "words", lambda s: s.notation.delta_name, "delta"),
-        (
-            "delta",
-            "delta",
-            "symbol",
-            lambda s: s.delta(l, s.unit),
-            f"g.delta[{k}][s, j]",
-        ),
-        ("delta_is", "it is", "symbol", sign, f"g.delta[{k}][s, j]"),
-        ("alpha", "learning rate", "symbol", lambda s: "alpha", "alpha"),
+        ("delta", "delta", "symbol", lambda s: s.delta(l, s.unit), delta),
+        ("delta_is", "it is", "symbol", lambda s: _delta_is(s, l), delta),
+        ("alpha", "learning rate", "symbol", lambda s: Variable("alpha"), "alpha"),
+    ]
+
+
+def _forward(l: int) -> list[Entry]:
+    """The equations of the forward pass."""
+    k = l - 1
+    code = f"p.z[{k}][s] == p.a[{k}][s] @ net.weights[{k}] + net.biases[{k}]"
+    output = f"p.a[{l}] == net.activations[{k}].f(p.z[{k}])"
+    return [
         (
             "net_input",
             "net input",
             "equation",
             lambda s: s.net_input(l, s.notation.name not in _UNBIASED),
-            f"p.z[{k}][s] == p.a[{k}][s] @ net.weights[{k}] + net.biases[{k}]",
+            code,
         ),
-        (
-            "activation",
-            "output of a unit",
-            "equation",
-            lambda s: s.activation(l, ""),
-            f"p.a[{l}] == net.activations[{k}].f(p.z[{k}])",
-        ),
-        (
-            "loss",
-            "squared error of one sample",
-            "equation",
-            loss,
-            "net.loss.J(p.output, Y)[s] == 0.5 * ((p.output[s] - Y[s]) ** 2).sum()",
-        ),
+        ("activation", "output of a unit", "equation", lambda s: s.activation(l, None), output),
+    ]
+
+
+def _deltas(l: int, L: int) -> list[Entry]:
+    """The equations from the loss down to the inputs."""
+    k, top = l - 1, L - 1
+    loss = "net.loss.J(p.output, Y)[s] == 0.5 * ((p.output[s] - Y[s]) ** 2).sum()"
+    output = f"g.delta[{top}] == (p.output - Y) * net.activations[{top}].df(p.z[{top}])"
+    slope = f"net.activations[{k}].df(p.z[{k}])"
+    below = f"g.delta[{l}] @ net.weights[{l}].T"
+    return [
+        ("loss", "squared error of one sample", "equation", lambda s: _loss(s, L), loss),
         (
             "delta_output",
             "delta of an output (squared error)",
             "equation",
-            delta_at_output,
-            f"g.delta[{L - 1}] == (p.output - Y) * net.activations[{L - 1}].df(p.z[{L - 1}])",
+            lambda s: s.output_delta(),
+            output,
         ),
         (
             "delta_rule",
             "delta rule",
             "equation",
             lambda s: s.delta_rule(l),
-            f"g.delta[{k}] == g.delta[{l}] @ net.weights[{l}].T * "
-            f"net.activations[{k}].df(p.z[{k}])",
+            f"g.delta[{k}] == {below} * {slope}",
         ),
         (
             "activation_gradient",
             "gradient by an output of a unit",
             "equation",
             lambda s: s.activation_gradient(l),
-            f"g.activations[{l}] == g.delta[{l}] @ net.weights[{l}].T",
+            f"g.activations[{l}] == {below}",
         ),
         (
             "input_gradient",
@@ -356,6 +341,13 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             lambda s: s.activation_gradient(0),
             "g.inputs == g.delta[0] @ net.weights[0].T",
         ),
+    ]
+
+
+def _gradients(l: int) -> list[Entry]:
+    """The equations of the parameters' gradients, and their update."""
+    k = l - 1
+    return [
         (
             "weight_gradient",
             "gradient by a weight",
@@ -374,7 +366,34 @@ def _rows(l: int, L: int) -> list[tuple[str, str, str, Callable[[Symbols], str],
             "update",
             "update of a weight",
             "equation",
-            lambda s: s.update(s.W(l, *(() if s.notation.matrix else (s.source, s.unit)))),
+            lambda s: _update(s, l),
             "net.theta -= alpha * g.theta",
         ),
     ]
+
+
+def _letters(s: Symbols) -> str:
+    """Those of a unit, of one before and of one after."""
+    return f"{s.unit}, {s.source}, {s.next}"
+
+
+def _order(s: Symbols) -> str:
+    return "to, from" if s.notation.to_first else "from, to"
+
+
+def _shift(s: Symbols) -> str:
+    """The number of the input layer."""
+    return "1" if "m" in s.notation.a.sub + s.notation.a.sup else "0"
+
+
+def _delta_is(s: Symbols, l: int) -> Expression:
+    return signed(s.notation.sign, Derivative(s.J, s.z(l, s.unit)))
+
+
+def _loss(s: Symbols, L: int) -> Expression:
+    error = s.of_output(TARGET - OUTPUT if s.notation.target_first else OUTPUT - TARGET) ** 2
+    return Equation(s.J, HALF * (error if s.notation.matrix else Sum(s.unit, L, error)))
+
+
+def _update(s: Symbols, l: int) -> Expression:
+    return s.update(s.W(l, *(() if s.notation.matrix else (s.source, s.unit))))

@@ -49,6 +49,39 @@ class Expression:
                 )
         return replace(self, **changed) if changed else self
 
+    def __add__(self, other: Operand) -> Plus:
+        return Plus((*_terms(self), *_terms(tree(other))))
+
+    def __radd__(self, other: float) -> Plus:
+        return tree(other) + self
+
+    def __sub__(self, other: Operand) -> Plus:
+        return Plus((*_terms(self), Negative(tree(other))))
+
+    def __rsub__(self, other: float) -> Plus:
+        return tree(other) - self
+
+    def __mul__(self, other: Operand) -> Product:
+        return Product((*_factors(self), *_factors(tree(other))))
+
+    def __rmul__(self, other: float) -> Product:
+        return tree(other) * self
+
+    def __truediv__(self, other: Operand) -> Quotient:
+        return Quotient(self, tree(other))
+
+    def __rtruediv__(self, other: float) -> Quotient:
+        return tree(other) / self
+
+    def __pow__(self, exponent: int) -> Power:
+        return Power(self, exponent)
+
+    def __neg__(self) -> Negative:
+        return Negative(self)
+
+
+Operand = Expression | float
+
 
 @dataclass(frozen=True)
 class Number(Expression):
@@ -179,7 +212,7 @@ class Derivative(Expression):
     """The partial derivative of the body by a symbol."""
 
     body: Expression
-    by: Symbol
+    by: Expression
 
 
 @dataclass(frozen=True)
@@ -215,12 +248,24 @@ ONE = Number(1)
 HALF = Quotient(ONE, Number(2))
 
 
+def tree(value: Operand) -> Expression:
+    """The expression itself, or a number as one."""
+    return value if isinstance(value, Expression) else Number(float(value))
+
+
+def _terms(node: Expression) -> tuple[Expression, ...]:
+    return node.terms if isinstance(node, Plus) else (node,)
+
+
+def _factors(node: Expression) -> tuple[Expression, ...]:
+    return node.factors if isinstance(node, Product) else (node,)
+
+
 def product(*factors: Expression) -> Expression:
     """The factors multiplied, without those that are 1; products in it are opened."""
     flat: list[Expression] = []
     for factor in factors:
-        inside = factor.factors if isinstance(factor, Product) else (factor,)
-        flat.extend(one for one in inside if one != ONE)
+        flat.extend(one for one in _factors(factor) if one != ONE)
     return Product(tuple(flat)) if len(flat) > 1 else flat[0] if flat else ONE
 
 
@@ -270,8 +315,7 @@ def written_out(
 
 
 def _is_absent(node: Expression, absent: Absent) -> bool:
-    factors = node.factors if isinstance(node, Product) else (node,)
-    return not absent.isdisjoint(factors)
+    return not absent.isdisjoint(_factors(node))
 
 
 def terms_when_written_out(node: Expression, sizes: tuple[int, ...]) -> int:

@@ -14,9 +14,16 @@ _LETTERS = {
     "delta": r"\delta",
     "sigma": r"\sigma",
     "net": r"\mathrm{net}",
-    "log": r"\log",
+    "sign": r"\operatorname{sign}",
+    **{name: rf"\{name}" for name in ("alpha", "cosh", "exp", "log", "max", "tanh", "Phi", "phi")},
 }
-_BRACKETS = {"()": ("(", ")"), "[]": ("[", "]"), "‖‖": (r"\lVert ", r"\rVert ")}
+_SIGNS = {"~": r"\sim", "<-": r"\leftarrow", "<=": r"\le"}
+_BRACKETS = {
+    "()": ("(", ")"),
+    "[]": ("[", "]"),
+    "||": (r"\lvert ", r"\rvert "),
+    "‖‖": (r"\lVert ", r"\rVert "),
+}
 #: In em: brackets around no more do not break, and such a body stands on the fraction bar.
 _SHORT = 14.0
 
@@ -48,14 +55,14 @@ class Latex(Writer):
         Whether lines may break between factors and terms (in a paragraph; a display ignores it).
     """
 
-    space = r"\, "
+    space = beside = r"\, "
     plus, minus, odot = " + ", " - ", r" \odot "
     dot = r" \cdot "
 
     def __init__(self, notation: Notation, set_apart: bool = False, breaks: bool = False) -> None:
         super().__init__(notation, set_apart)
         if breaks:
-            self.space = rf"\, {BREAK}"
+            self.space = self.beside = rf"\, {BREAK}"
             self.plus, self.minus, self.odot = (rf" {BREAK}{one} " for one in ("+", "-", r"\odot"))
 
     def ident(
@@ -109,8 +116,12 @@ class Latex(Writer):
         return f"{{{base}}}^{{{above}}}"
 
     def relation(self, sign: str) -> str:
-        """A sign between two indices."""
-        return r" \sim " if sign == "~" else f" {sign} "
+        """A sign between two sides."""
+        return f" {_SIGNS.get(sign, sign)} "
+
+    def words(self, text: str) -> str:
+        r"""\text."""
+        return rf"\text{{{escaped(text)}}}"
 
     def sentence(self, reason: Sequence[str | Expression], dollars: str = "$") -> str:
         """A reason with its symbols as formulas."""

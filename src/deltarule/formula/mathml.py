@@ -22,13 +22,14 @@ _ON_BAR = 28
 
 _FIXED = ' stretchy="false"'
 
-_LETTERS = {"delta": "&delta;", "sigma": "&sigma;"}
+_LETTERS = {"Phi": "&Phi;"} | {one: f"&{one};" for one in ("alpha", "delta", "phi", "sigma")}
+_SIGNS = {"~": "&sim;", "<-": "&leftarrow;", "<": "&lt;", ">": "&gt;", "<=": "&le;"}
 
 
 class MathML(Writer):
     """MathML for a formula; every piece of text is a row of elements."""
 
-    space = f'<mspace width="0.17em"/>{BREAK}'
+    space = beside = f'<mspace width="0.17em"/>{BREAK}'
     plus, minus, odot = (f'{BREAK}<mo form="infix">{sign}</mo>' for sign in ("+", "&minus;", "⊙"))
     negative = '<mo form="prefix">&minus;</mo>'
     dot = "<mo>·</mo>"
@@ -99,8 +100,12 @@ class MathML(Writer):
         return f"<msup><mrow>{base}</mrow>{above}</msup>"
 
     def relation(self, sign: str) -> str:
-        """A sign between two indices."""
-        return f"<mo>{'&sim;' if sign == '~' else sign}</mo>"
+        """A sign between two sides."""
+        return f"<mo>{_SIGNS.get(sign, sign)}</mo>"
+
+    def words(self, text: str) -> str:
+        """Text that keeps its spaces."""
+        return f"<mtext>{html.escape(text, quote=False)}</mtext>"
 
     def formula(self, content: str, display: bool = True) -> str:
         """A whole formula, in one piece or (displayed) in pieces between which lines break."""

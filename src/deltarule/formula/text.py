@@ -10,7 +10,14 @@ from deltarule.formula.writer import TIED, Writer, unbroken
 
 _SUB = str.maketrans("0123456789aehijklmnoprstuvx()=-", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₍₎₌₋")
 _SUP = str.maketrans("0123456789()-T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁻ᵀ")
-_GREEK = {"delta": "δ", "sigma": "\N{GREEK SMALL LETTER SIGMA}"}
+_GREEK = {
+    "alpha": "\N{GREEK SMALL LETTER ALPHA}",
+    "delta": "δ",
+    "Phi": "Φ",
+    "phi": "φ",
+    "sigma": "\N{GREEK SMALL LETTER SIGMA}",
+}
+_SIGNS = {"<-": "←", "<=": "≤"}
 _PRIME = "\N{PRIME}"
 
 
@@ -57,6 +64,14 @@ class Text(Writer):
     def power(self, base: str, exponent: str) -> str:
         """x², xᵀ."""
         return base + exponent.translate(_SUP)
+
+    def words(self, text: str) -> str:
+        """As it is."""
+        return text
+
+    def relation(self, sign: str) -> str:
+        """A sign between two sides."""
+        return f" {_SIGNS.get(sign, sign)} "
 
     def plain(self, node: Expression) -> str:
         """An expression on one line."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deltarule.formula import expression as ex
+from deltarule.formula import function as fn
 from deltarule.formula.expression import Expression, Index, Number, Symbol
 from deltarule.formula.notation import Notation, Pattern
 
@@ -16,6 +17,8 @@ from deltarule.formula.notation import Notation, Pattern
 TIED = "\N{NO-BREAK SPACE}"
 
 _ADDED, _OPEN, _MULTIPLIED, _DIVIDED, _ATOM = range(5)
+#: What stands in a derivative without brackets.
+_BARE = Symbol | ex.Call | ex.Total | ex.LossOf | ex.MixedUnit | fn.Variable
 
 
 def unbroken(formula: str) -> str:
@@ -34,7 +37,8 @@ class Writer:
     """
 
     fractions_are_atoms = True
-    space = " "
+    turns_signs = True  # a negative number is subtracted, not added in brackets
+    space = beside = " "  # between numbers that are multiplied, and between matrices
     plus, minus, odot = " + ", " - ", " ⊙ "
     negative = "-"
     dot = "·"
@@ -80,28 +84,42 @@ class Writer:
         """A power; "T" for a transpose."""
         raise NotImplementedError
 
-    def factors(self, parts: list[str]) -> str:
-        """A product."""
-        return self.space.join(parts)
+    def words(self, text: str) -> str:
+        """Plain text inside a formula."""
+        raise NotImplementedError
+
+    def relation(self, sign: str) -> str:
+        """A sign between two sides."""
+        return f" {sign} "
+
+    def transposed(self, body: Expression) -> str:
+        """A matrix with rows and columns exchanged."""
+        return self.power(self._at_least(body, _ATOM), "T")
+
+    def quoted(self, body: Expression) -> str:
+        """A record's formula inside others."""
+        return self.write(body)
 
     # -- the tree -------------------------------------------------------------------------------
 
     def write(self, node: Expression) -> str:
         """An expression."""
+        if isinstance(node, Number):  # of calculations, by far the most
+            return self.number(node.value)
         if isinstance(node, ex.Sum):
             return self.sum_over(node.index, self._at_least(node.body, _OPEN))
-        if isinstance(node, ex.Product | ex.MatrixProduct):
-            return self._product(node.factors)
+        if isinstance(node, ex.Product):
+            return self._product(node.factors, self.space)
+        if isinstance(node, ex.MatrixProduct):
+            return self._product(node.factors, self.beside)
         if isinstance(node, ex.Negative):
             return self.negative + self._at_least(node.body, _OPEN)
         if isinstance(node, ex.Plus):
             return self._added(node)
         if isinstance(node, Symbol):
             return self.symbol(node)
-        if isinstance(node, Number):
-            return self.number(node.value)
         if isinstance(node, ex.Derivative):
-            bare = isinstance(node.body, Symbol | ex.Call | ex.Total | ex.LossOf | ex.MixedUnit)
+            bare = isinstance(node.body, _BARE)
             body = self.write(node.body) if bare else self.brackets(self.write(node.body))
             return self.derivative(body, self.write(node.by))
         return self._rest(node)
@@ -120,7 +138,7 @@ class Writer:
         if isinstance(node, ex.Power):
             return self.power(self._at_least(node.base, _ATOM), str(node.exponent))
         if isinstance(node, ex.Transpose):
-            return self.power(self._at_least(node.body, _ATOM), "T")
+            return self.transposed(node.body)
         if isinstance(node, ex.SquaredNorm):
             return self.power(self.brackets(self.write(node.body), "‖‖"), "2")
         if isinstance(node, ex.Hadamard):
@@ -135,8 +153,40 @@ class Writer:
             )
         if isinstance(node, ex.Total):
             return self.ident(self.notation.C)
-        assert isinstance(node, ex.LossOf | ex.LossSlope | ex.MixedSlope), node
-        return self._of_outputs(node)
+        if isinstance(node, ex.LossOf | ex.LossSlope | ex.MixedSlope):
+            return self._of_outputs(node)
+        return self._stated(node)
+
+    def _stated(self, node: Expression) -> str:
+        """What records and equations are made of."""
+        if isinstance(node, fn.Variable):
+            return self.ident(node.letter, node.indices)
+        if isinstance(node, fn.Function):
+            return self.ident(node.name) + self.brackets(self.write(node.argument))
+        if isinstance(node, fn.Equation):
+            return self.write(node.left) + self.relation(node.sign) + self.write(node.right)
+        if isinstance(node, fn.With):
+            return self.comma.join(map(self.write, (node.body, *node.known)))
+        if isinstance(node, fn.Quoted):
+            return self.quoted(node.body)
+        if isinstance(node, fn.FunctionName):
+            return self._function_name(node.layer, node.slope)
+        if isinstance(node, fn.Words):
+            parts = node.parts
+            return "".join(self.words(p) if isinstance(p, str) else self.write(p) for p in parts)
+        if isinstance(node, fn.Magnitude):
+            return self.brackets(self.write(node.body), "||")
+        if isinstance(node, fn.Largest):
+            both = self.comma.join(map(self.write, (node.first, node.second)))
+            return self.ident("max") + self.brackets(both)
+        if isinstance(node, fn.Comparison):
+            return self.write(node.left) + self.relation(node.sign) + self.write(node.right)
+        if isinstance(node, fn.Cases):
+            parts = (node.holds, " if ", node.condition, " else ", node.otherwise)
+            return self.write(fn.Words(parts))
+        assert isinstance(node, fn.Clipped), node
+        ends = self.comma.join(map(self.number, (node.low, node.high)))
+        return self.write(fn.Words((node.body, ", clipped to "))) + self.brackets(ends, "[]")
 
     def _of_outputs(self, node: ex.LossOf | ex.LossSlope | ex.MixedSlope) -> str:
         if isinstance(node, ex.MixedSlope):
@@ -151,17 +201,20 @@ class Writer:
         return letter + self.brackets(self.comma.join((o, y)))
 
     def _function(self, l: int, argument: str, slope: bool, index: Index | None = None) -> str:
+        return self._function_name(l, slope, index) + self.brackets(argument)
+
+    def _function_name(self, l: int, slope: bool, index: Index | None = None) -> str:
         letter, sub, *_ = self.notation.f
         below: list[Index] = [l] if sub else []
         if index is not None:
             below.append(index)
-        return self.ident(letter, below, prime=slope) + self.brackets(argument)
+        return self.ident(letter, below, prime=slope)
 
     def _added(self, node: ex.Plus) -> str:
         text = ""
         for place, term in enumerate(node.terms):
             body, sign = (term.body, True) if isinstance(term, ex.Negative) else (term, False)
-            if isinstance(body, Number) and body.value < 0:
+            if self.turns_signs and isinstance(body, Number) and body.value < 0:
                 body, sign = Number(-body.value), not sign
             if place == 0:
                 text = self.negative * sign + self._at_least(body, _OPEN)
@@ -169,7 +222,7 @@ class Writer:
                 text += (self.minus if sign else self.plus) + self._at_least(body, _OPEN)
         return text
 
-    def _product(self, factors: tuple[Expression, ...]) -> str:
+    def _product(self, factors: tuple[Expression, ...], space: str) -> str:
         parts: list[str] = []
         for place, factor in enumerate(factors):
             last = place == len(factors) - 1
@@ -183,7 +236,7 @@ class Writer:
                 parts[-1] += self.dot + text
             else:
                 parts.append(text)
-        return self.factors(parts)
+        return space.join(parts)
 
     def _of_hadamard(self, factor: Expression) -> str:
         """A product of matrices binds closer than the elementwise one, as in document B."""
@@ -198,7 +251,7 @@ class Writer:
     def _level(self, node: Expression) -> int:
         if isinstance(node, Number):
             return _ADDED if node.value < 0 else _ATOM
-        if isinstance(node, ex.Plus | ex.Negative):
+        if isinstance(node, ex.Plus | ex.Negative | fn.Cases | fn.Clipped | fn.With):
             return _ADDED
         if isinstance(node, ex.Sum):
             return _OPEN
@@ -210,17 +263,10 @@ class Writer:
 
     # -- symbols --------------------------------------------------------------------------------
 
-    def symbol(self, node: Symbol) -> str:
+    def symbol(self, node: Symbol, prime: bool = False) -> str:
         """A symbol with its indices, as the notation has it."""
-        patterns: dict[str, Pattern] = {
-            "z": self.notation.z,
-            "a": self.notation.a,
-            "w": self.notation.W,
-            "b": self.notation.b,
-            "y": self.notation.y,
-            "delta": self.notation.delta,
-        }
-        letter, sub, sup, at = patterns[node.kind]
+        pattern: Pattern = getattr(self.notation, "W" if node.kind == "w" else node.kind)
+        letter, sub, sup, at = pattern
         if "/" in letter:  # the document has no letter for it: the derivative by the net input
             z = Symbol("z", node.layer, node.indices)
             return self.derivative(self.ident(self.notation.C), self.symbol(z))
@@ -231,16 +277,12 @@ class Writer:
         below = [values[one] for one in sub if one in values]
         above = "".join(str(values.get(one, one)) for one in sup)
         brackets = [values[one] for one in at if one in values]
-        return self.ident(letter, below, above, brackets)
+        return self.ident(letter, below, above, brackets, prime)
 
     def index(self, index: Index) -> str:
         """An index by itself."""
         text = str(index)
         return self.number(float(text)) if text.isdigit() else self.ident(text[0], _digits(text))
-
-    def relation(self, sign: str) -> str:
-        """A sign between two indices."""
-        return f" {sign} "
 
 
 def _digits(index: str) -> list[Index]:

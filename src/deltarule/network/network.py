@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deltarule import options
 from deltarule.doors import through
 from deltarule.engines import get_engine, predict_plain
 from deltarule.equations.activations import Activation
@@ -72,7 +73,7 @@ class Network:
         if check_derivatives:
             derivative_check.check_own_functions(spec.activations, spec.loss, spec.sizes[-1])
         self._theta = np.zeros(spec.layout.size, dtype=spec.dtype)
-        generator = _checked_rng(rng)
+        generator = options.generator(rng)
         for l, (W, _) in enumerate(self.layout.matrices(self._theta)):
             draw = get_initializer(initializer, self.activations[l].initializer)
             drawn = np.asarray(draw(generator, *W.shape))
@@ -291,15 +292,6 @@ def _numbers(what: str, values: Any) -> Array:
     if array.dtype.kind not in "biuf":
         raise SpecError(f"{what}: numbers are needed, got {values!r:.60} ({array.dtype})")
     return array
-
-
-def _checked_rng(rng: Any) -> np.random.Generator:
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise SpecError(
-            f"rng must be None, a whole number >= 0, a SeedSequence or a Generator, got {rng!r}"
-        ) from None
 
 
 def fold_biases(net: Network) -> Network:

@@ -10,8 +10,9 @@ import pytest
 from deltarule.errors import SpecError
 from deltarule.explain.check.judge import judge
 from deltarule.explain.check.mistakes.catalogue import CATALOGUE, get_mistake, variants
+from deltarule.explain.check.problem import Problem
 from deltarule.explain.check.search import explain
-from deltarule.explain.check.step import Problem, Step, Variant
+from deltarule.explain.check.step import Step, Variant
 from support.explain_cases import Person, claims_of, differs, random_problem
 
 

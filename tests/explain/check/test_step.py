@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.check.step import QUANTITIES, Problem, Step
+from deltarule.explain.check.problem import QUANTITIES, Problem
+from deltarule.explain.check.step import Step
 from support.explain_cases import random_problem
 
 

@@ -10,17 +10,20 @@ import pytest
 from deltarule.equations.activations import Activation, get_activation
 from deltarule.equations.losses import get_loss
 from deltarule.explain.trace import by_hand
-from deltarule.explain.trace.by_hand import Figures
+from deltarule.formula.expression import Expression, Number
+from deltarule.formula.plain import Figures, Plain
 from support.oracles import admissible_pairs, hidden_names
 from support.printed import Printed, evaluate, holds
 
 ALL = Figures(None)
+WRITER = Plain(figures=ALL)
 SCORES = [-900.0, -40.0, -9.0, -1.5, -1e-9, 0.0, 1e-9, 0.7, 6.0, 9.0, 40.0, 600.0]
 NAMES = [*hidden_names(), "leaky_relu(0.2)", "leaky_relu(-0.5)", "elu(0.5)", "elu(0)"]
 
 
-def right(text: str, value: float) -> bool:
+def right(calculation: Expression | str, value: float) -> bool:
     """Whether a calculation with all digits gives the value."""
+    text = calculation if isinstance(calculation, str) else WRITER.write(calculation)
     return holds(Printed("", "=", text, ALL(value)), None)
 
 
@@ -31,8 +34,8 @@ def test_activations_and_their_slopes(name: str, z: float) -> None:
     if name == "exp" and z > 500:
         z = 500.0  # beyond it is held at the largest float
     array = np.array([z])
-    assert right(by_hand.value(ALL, f, "f", array, 0), f.f(array)[0])
-    factor = by_hand.slope(ALL, f, "f'", z)
+    assert right(by_hand.value(f, 1, array, 0), f.f(array)[0])
+    factor = WRITER.factor(by_hand.slope(f, 1, z))
     assert right(factor, f.df(array)[0])
     assert right(f"3*{factor}", 3 * f.df(array)[0])  # it stands in a product
 
@@ -41,7 +44,7 @@ def test_activations_and_their_slopes(name: str, z: float) -> None:
 def test_slopes_keep_their_relative_accuracy_where_they_vanish(name: str) -> None:
     f = get_activation(name)
     for z in (-30.0, -12.0, 12.0, 30.0):
-        interval = evaluate(by_hand.slope(Figures(4), f, "f'", z), 4)
+        interval = evaluate(Plain(figures=Figures(4)).factor(by_hand.slope(f, 1, z)), 4)
         exact = float(f.df(np.float64(z)))
         assert interval.low == pytest.approx(exact, rel=0.02)
         assert interval.high == pytest.approx(exact, rel=0.02)
@@ -52,8 +55,8 @@ def test_slopes_keep_their_relative_accuracy_where_they_vanish(name: str) -> Non
 def test_softmax(name: str, scale: float) -> None:
     f, z = get_activation(name), np.array([0.3, -1.0, 0.9, 0.1, -0.4]) * scale
     for j in range(5):
-        assert right(by_hand.value(ALL, f, "f", z, j), f.f(z)[j])
-        assert right(by_hand.value(ALL, f, "f", z, j, max_terms=2), f.f(z)[j])
+        assert right(by_hand.value(f, 1, z, j), f.f(z)[j])
+        assert right(by_hand.value(f, 1, z, j, max_terms=2), f.f(z)[j])
 
 
 def targets(kind: str) -> list[Any]:
@@ -75,13 +78,13 @@ def test_losses_and_their_slopes(loss_name: str, output: str, scale: float) -> N
         scores = z if loss.links(f) else None
         for first in (False, True):
             terms = by_hand.loss_terms(
-                ALL, loss, o[0], y, scores, by_hand.outputs_that_count(loss, y), first
+                loss, o[0], y, scores, by_hand.outputs_that_count(loss, y), first
             )
             value = loss.value(f, z[None], y[None])[0]
-            assert right(by_hand.join_terms(terms), value), (terms, value)
+            assert right(by_hand.total(terms), value), (terms, value)
         dJ = loss.dJ(o, y[None])[0]
         for j in range(3):
-            text = by_hand.loss_slope(ALL, loss, float(o[0, j]), y[j], dJ[j])
+            text = WRITER.factor(by_hand.loss_slope(loss, float(o[0, j]), y[j], dJ[j]))
             assert right(text, dJ[j]), (text, dJ[j])
             assert right(f"-{text}*2", -2 * dJ[j])
 
@@ -90,10 +93,10 @@ def test_losses_with_a_parameter() -> None:
     for name in ("huber(0.5)", "quantile(0.9)"):
         loss, o = get_loss(name), np.array([[1.0, 1.0, 1.0]])
         y = np.array([0.8, 3.0, -2.0])
-        terms = by_hand.loss_terms(ALL, loss, o[0], y, None, np.arange(3))
-        assert right(by_hand.join_terms(terms), loss.J(o, y[None])[0])
+        terms = by_hand.loss_terms(loss, o[0], y, None, np.arange(3))
+        assert right(by_hand.total(terms), loss.J(o, y[None])[0])
         for j, slope in enumerate(loss.dJ(o, y[None])[0]):
-            assert right(by_hand.loss_slope(ALL, loss, 1.0, y[j], slope), slope)
+            assert right(by_hand.loss_slope(loss, 1.0, y[j], slope), slope)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +114,26 @@ def test_losses_with_a_parameter() -> None:
 )
 def test_numbers_as_text(x: float, digits: int | None, text: str) -> None:
     assert Figures(digits)(x) == text
-    assert Figures(digits).factor(x) == (f"({text})" if x < 0 else text)
+    assert Plain(figures=Figures(digits)).factor(Number(x)) == (f"({text})" if x < 0 else text)
 
 
 def test_an_own_record_with_a_known_name_is_not_taken_for_it() -> None:
     own = Activation("sigmoid", lambda z: z, np.ones_like)
-    assert by_hand.value(ALL, own, "f_1", np.array([2.0]), 0) == "f_1(2)"
-    assert by_hand.slope(ALL, own, "f_1'", 2.0) == "f_1'(2)"
+    assert WRITER.write(by_hand.value(own, 1, np.array([2.0]), 0)) == "f_1(2)"
+    assert WRITER.write(by_hand.slope(own, 1, 2.0)) == "f_1'(2)"
+
+
+def test_an_own_record_that_states_trees_is_calculated_from_them() -> None:
+    own = Activation(
+        "bent",
+        lambda z: z * np.tanh(z),
+        lambda z: np.tanh(z) + z / np.cosh(z) ** 2,
+        lambda m: m.z * m.tanh(m.z),
+        lambda m: m.tanh(m.z) + m.z * (1 - m.tanh(m.z) ** 2),
+    )
+    for z in (-0.5, 0.5, 9.0):
+        array = np.array([z])
+        assert right(by_hand.value(own, 1, array, 0), own.f(array)[0])
+        assert right(WRITER.factor(by_hand.slope(own, 1, z)), own.df(array)[0])
+    assert WRITER.write(by_hand.value(own, 1, np.array([-0.5]), 0)) == "(-0.5)*tanh(-0.5)"
+    assert WRITER.write(by_hand.slope(own, 1, 9.0)) == "tanh(9) + 9*1/cosh(9)^2"

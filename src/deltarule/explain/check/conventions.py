@@ -10,7 +10,7 @@ import numpy as np
 
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
-from deltarule.explain.check.step import Problem
+from deltarule.explain.check.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ from deltarule.errors import SpecError
 from deltarule.explain.case import Source, case_or_none
 from deltarule.explain.check.conventions import LAYOUTS, Layout, Returned, kinds_of_arrays, taken
 from deltarule.explain.check.judge import Judgement, Place, judge
+from deltarule.explain.check.problem import Problem, Told
 from deltarule.explain.check.report import Report
 from deltarule.explain.check.reported import reported
 from deltarule.explain.check.search import Explanation, evaluate, explain, same_in
-from deltarule.explain.check.step import Claims, Problem, Told
+from deltarule.explain.check.step import Claims
 from deltarule.network.network import Network
 
 _PROBES = 2  # an explanation must hold for more than one set of numbers

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from deltarule.equations.params import Array
 from deltarule.explain.check.approx import Approx
-from deltarule.explain.check.step import QUANTITIES, Claims, Problem, Step, Told, Variant
+from deltarule.explain.check.problem import QUANTITIES, Problem, Told
+from deltarule.explain.check.step import Claims, Step, Variant
 
 Mask = NDArray[np.bool_]
 Key = tuple[str, int]

@@ -10,7 +10,8 @@ import numpy as np
 
 from deltarule.explain.check.judge import Judgement, Masks, agreement
 from deltarule.explain.check.mistakes.catalogue import variants
-from deltarule.explain.check.step import Problem, Variant
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Variant
 
 _BEAM = 12
 _BY_CHANCE = -2.0  # log10 of a probability

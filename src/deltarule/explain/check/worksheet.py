@@ -17,10 +17,11 @@ import numpy as np
 from deltarule.equations.params import Array
 from deltarule.explain.case import case_of
 from deltarule.explain.check.judge import Place, judge
+from deltarule.explain.check.problem import Problem, Told
 from deltarule.explain.check.report import Report
 from deltarule.explain.check.reported import reported
 from deltarule.explain.check.search import explain
-from deltarule.explain.check.step import Claims, Problem, Told
+from deltarule.explain.check.step import Claims
 from deltarule.explain.formats import Placed, as_number, plain_minus
 from deltarule.explain.network_file import NetworkFile, read_network
 

@@ -76,6 +76,7 @@ class ArrayPoint:
 
     def _derivative(self, node: ex.Derivative) -> Array:
         """The gradient of the error by an array, in the array's own shape."""
+        assert isinstance(node.by, Symbol)
         if node.by.indices:
             return np.atleast_2d(evaluate(self.point, ex.Derivative(ex.Total(), node.by)).value)
         self._require_error(node.body)

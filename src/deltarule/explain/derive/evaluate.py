@@ -7,7 +7,6 @@ that knows nothing of the steps after it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -226,6 +225,7 @@ def _evaluate(point: Point, node: Expression, bound: Any, seed: Symbol | None) -
     if isinstance(node, ex.Derivative):
         if seed is not None:
             raise EvaluationError("a derivative of a derivative")
+        assert isinstance(node.by, Symbol)
         inner = _evaluate(point, node.body, bound, node.by)
         assert inner.tangent is not None
         return Dual(inner.letters, inner.tangent)
@@ -293,20 +293,6 @@ def _sameness(point: Point, group: bool) -> Array:
     groups = point.net.activations[-1].groups or (n,)
     of = np.repeat(np.arange(len(groups)), groups)
     return np.asarray(of[:, None] == of, dtype=np.float64)
-
-
-def plain_value(node: Expression) -> float:
-    """The value of a tree of numbers alone."""
-    if isinstance(node, ex.Number):
-        return node.value
-    if isinstance(node, ex.Negative):
-        return -plain_value(node.body)
-    if isinstance(node, ex.Product):
-        return math.prod(map(plain_value, node.factors))
-    if isinstance(node, ex.Plus):
-        return sum(map(plain_value, node.terms))
-    assert isinstance(node, ex.Quotient), node
-    return plain_value(node.top) / plain_value(node.bottom)
 
 
 # -- arithmetic with named axes ---------------------------------------------------------------

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from deltarule.document import html as pages
-from deltarule.explain.derive.evaluate import plain_value
 from deltarule.explain.derive.steps import Derived, Step
 from deltarule.explain.derive.task import Task
 from deltarule.formula.expression import Expression
@@ -15,6 +14,7 @@ from deltarule.formula.fold import COLUMN, aligned, folded, unbroken, width
 from deltarule.formula.latex import Latex
 from deltarule.formula.mathml import BREAK, MathML
 from deltarule.formula.text import Text
+from deltarule.formula.value import evaluated
 from deltarule.formula.writer import TIED
 
 #: Rows of an `aligned`, in which no page can break.
@@ -74,7 +74,7 @@ def step_lines(step: Step, width: int, value: float | None = None) -> list[str]:
     lines = [line.replace(TIED, " ") for line in lines]
     for name in step.names:
         first = f"     {writer.plain(name.symbol)} = "
-        end = f" = {writer.number(plain_value(name.expression))}" if step.numeric else ""
+        end = f" = {writer.number(evaluated(name.expression, {}))}" if step.numeric else ""
         lines += writer.wrapped(name.expression, width, first, " " * 9, end)
     sign = "" if step.number == 1 else "= "
     lines += writer.wrapped(step.expression, width, "     " + sign, " " * 9)
@@ -88,7 +88,7 @@ def _latex_lines(step: Step, value: float | None) -> list[str]:
     writer = Latex(step.task.notation, step.task.set_apart, breaks=True)
     lines = [f"{writer.write(one.symbol)} = {writer.write(one.expression)}" for one in step.names]
     if step.numeric:
-        ends = [writer.number(plain_value(one.expression)) for one in step.names]
+        ends = [writer.number(evaluated(one.expression, {})) for one in step.names]
         lines = [f"{line} = {end}" for line, end in zip(lines, ends, strict=True)]
     left = f"{writer.write(step.equal_to)} = " if step.number == 1 else "= "
     lines.append(left + writer.write(step.expression))
@@ -199,7 +199,7 @@ def _mathml_lines(step: Step, value: float | None) -> str:
         f"{writer.write(one.symbol)}{equal}{writer.write(one.expression)}" for one in step.names
     ]
     if step.numeric:
-        ends = [writer.number(plain_value(one.expression)) for one in step.names]
+        ends = [writer.number(evaluated(one.expression, {})) for one in step.names]
         lines = [f"{line}{equal}{end}" for line, end in zip(lines, ends, strict=True)]
     left = f"{writer.write(step.equal_to)}{BREAK}" if step.number == 1 else ""
     lines.append(f"{left}{equal}{writer.write(step.expression)}")

@@ -1,12 +1,28 @@
-"""The first steps of a derivation: how each loss is differentiated, and when delta_L is o - y."""
+"""The first steps of a derivation: how each loss is differentiated, and when delta_L is o - y.
+
+J of one output and dJ/do are the trees that the loss's record states.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from deltarule.equations.activations import get_activation
 from deltarule.explain.derive.task import Task
+from deltarule.formula import alphabet as m
 from deltarule.formula import expression as ex
-from deltarule.formula.expression import Expression, Index, Plus, Sum, difference, product, signed
+from deltarule.formula.expression import (
+    Expression,
+    Index,
+    Negative,
+    Plus,
+    Product,
+    Sum,
+    difference,
+    product,
+    signed,
+)
+from deltarule.formula.function import Equation, With, replaced
 from deltarule.formula.writer import unbroken
 
 Reason = tuple[str | Expression, ...]
@@ -33,6 +49,12 @@ class LossRules:
     def _both(self, i: Index) -> tuple[Expression, Expression]:
         return self.task.a(self.task.L, i), self.task.y(i)
 
+    def _placed(self, tree: Expression | None, i: Index) -> Expression:
+        """A formula in o and y for output i, with the error as the document writes it."""
+        assert tree is not None
+        o, y = self._both(i)
+        return replaced(tree, {m.o - m.y: self.error(i), m.o: o, m.y: y})
+
     def error(self, i: Index) -> Expression:
         """o - y, or y - o where the document writes that."""
         o, y = self._both(i)
@@ -42,17 +64,23 @@ class LossRules:
         """The sign and the error that together are o - y."""
         return self.sign, self.error(i)
 
+    def _terms(self, i: str) -> tuple[bool, list[Expression]]:
+        """The terms of J of one output, and whether all of them are subtracted."""
+        tree = self._placed(self.task.loss.tree, i)
+        terms = list(tree.terms) if isinstance(tree, Plus) else [tree]
+        bodies = [term.body for term in terms if isinstance(term, Negative)]
+        return (True, bodies) if len(bodies) == len(terms) else (False, terms)
+
+    def _summed(self, i: str, negative: bool, terms: list[Expression]) -> Expression:
+        """Terms of one output summed over all of them, what is common to them in front."""
+        body = Plus(tuple(terms)) if len(terms) > 1 else terms[0]
+        if isinstance(body, Product) and body.factors[0] == ex.HALF:
+            return product(ex.HALF, Sum(i, self.task.L, product(*body.factors[1:])))
+        return signed(-1 if negative else 1, Sum(i, self.task.L, body))
+
     def given(self, i: str) -> Expression:
         """J of the sample."""
-        task, (o, y) = self.task, self._both(i)
-        if self.name == "squared_error":
-            return product(ex.HALF, Sum(i, task.L, ex.Power(self.error(i), 2)))
-        if self.name == "log_loss":
-            other = product(difference(ex.ONE, y), ex.Log(difference(ex.ONE, o)))
-            return ex.Negative(Sum(i, task.L, Plus((product(y, ex.Log(o)), other))))
-        if self.name == "cross_entropy":
-            return ex.Negative(Sum(i, task.L, product(y, ex.Log(o))))
-        return ex.LossOf(task.L)
+        return self._summed(i, *self._terms(i)) if self.name else ex.LossOf(self.task.L)
 
     def words(self) -> Reason:
         """What is given, in words."""
@@ -70,15 +98,11 @@ class LossRules:
 
     def chained(self, i: str, d: Callable[[Expression], Expression]) -> Expression:
         """The derivative goes into the loss."""
-        task, (o, y) = self.task, self._both(i)
-        if self.name == "squared_error":
-            return Sum(i, task.L, product(self.error(i), d(self.error(i))))
-        if self.name == "log_loss":
-            not_o, not_y = difference(ex.ONE, o), difference(ex.ONE, y)
-            terms = (product(ex.Quotient(y, o), d(o)), product(ex.Quotient(not_y, not_o), d(not_o)))
-            return ex.Negative(Sum(i, task.L, Plus(terms)))
+        if self.simplified:
+            negative, terms = self._terms(i)
+            return self._summed(i, negative, [_chained(term, d) for term in terms])
         sign, slope = self.slope(i)
-        return signed(sign, Sum(i, task.L, product(slope, d(o))))
+        return signed(sign, Sum(i, self.task.L, product(slope, d(self._both(i)[0]))))
 
     def chain_reason(self, i: str) -> Reason:
         """Why."""
@@ -102,14 +126,12 @@ class LossRules:
 
     def slope(self, i: str) -> tuple[int, Expression]:
         """The sign and the factor that together are dJ/do_i."""
-        o, y = self._both(i)
-        if self.name == "squared_error":
-            return self.sign, self.error(i)
-        if self.name == "log_loss":
-            return self.sign, ex.Quotient(self.error(i), product(o, difference(ex.ONE, o)))
-        if self.name == "cross_entropy":
-            return -1, ex.Quotient(y, o)
-        return 1, ex.LossSlope(self.task.L, i)
+        if not self.name:
+            return 1, ex.LossSlope(self.task.L, i)
+        slope = self._placed(self.task.loss.slope_tree, i)
+        if isinstance(slope, Negative):
+            return -1, slope.body
+        return self.sign, slope
 
     def simplify_reason(self, i: str) -> Reason:
         """Why what the chain rule gave is the slope of the loss, times the derivative of o."""
@@ -132,15 +154,17 @@ class LossRules:
     def mixed_slope(self, i: Index, k: Index) -> Expression:
         """da_i/dz_k at the outputs, written out for softmax."""
         task = self.task
-        known = task.net is None or task.net.activations[-1].registered
-        if not known:
+        softmax = get_activation(task.loss.link) if task.net is None else task.net.activations[-1]
+        if not softmax.registered:
             return ex.MixedSlope(task.L, i, k)
-        a_i: Expression = task.a(task.L, i)
         a_k: Expression = task.a(task.L, k)
-        groups = task.loss.groups if task.net is None else task.net.activations[-1].groups
-        if groups:
+        if softmax.groups:
             a_k = product(ex.Same(i, k, group=True), a_k)
-        return product(a_i, difference(ex.Same(i, k), a_k))
+        stated = softmax.slope_tree
+        assert isinstance(stated, With)
+        assert isinstance(stated.body, Equation)
+        places = {m.a_i: task.a(task.L, i), m.a_j: a_k, m.i_is_j: ex.Same(i, k)}
+        return replaced(stated.body.right, places)
 
     def fused_reason(self, i: Index) -> Reason:
         """Why delta_L is o - y."""
@@ -151,13 +175,10 @@ class LossRules:
         if name == "squared_error":
             return ("The output activation is the identity, so ", slope, " is 1.")
         if name == "log_loss":
-            return (
-                "The slope of the sigmoid, ",
-                slope,
-                ", is ",
-                product(o, difference(ex.ONE, o)),
-                ", which cancels.",
-            )
+            of_a = get_activation(task.loss.link).slope_tree
+            assert of_a is not None
+            is_ = replaced(of_a, {m.a: o})
+            return ("The slope of the sigmoid, ", slope, ", is ", is_, ", which cancels.")
         if name == "poisson":
             return (
                 "The slope of exp, ",
@@ -176,3 +197,13 @@ class LossRules:
             self.error(i),
             ".",
         )
+
+
+def _chained(term: Expression, d: Callable[[Expression], Expression]) -> Expression:
+    """The derivative of 1/2 u^2, or of c log(u), by the chain rule."""
+    assert isinstance(term, Product), term
+    factor, outer = term.factors
+    if isinstance(outer, ex.Power):
+        return product(outer.base, d(outer.base))
+    assert isinstance(outer, ex.Log), outer
+    return product(ex.Quotient(factor, outer.argument), d(outer.argument))

@@ -1,113 +1,57 @@
 """Activations and losses with the numbers put in, as one writes them on paper.
 
-Each function gives a calculation as text, such as `1/(1 + exp(-0.8))`, whose value is that of the
-registered record (activations.py, losses.py): a test evaluates what is written. Where a number is
-so near to 1 that its printed digits no longer tell it apart, the calculation takes another way, as
-a careful person would.
+Each function gives a calculation as a tree, such as 1/(1 + exp(-0.8)), made of the tree that the
+record states; its value is that of the record's code: a test evaluates what is written. Where a
+number is so near to 1 that its printed digits no longer tell it apart, the calculation takes
+another way, as a careful person would.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from deltarule.equations.activations import Activation, get_activation
-from deltarule.equations.losses import Loss
+from deltarule.equations.losses import Loss, get_loss
 from deltarule.equations.params import Array
+from deltarule.formula import alphabet as m
+from deltarule.formula import expression as ex
+from deltarule.formula import function as fn
+from deltarule.formula.expression import ONE, ZERO, Expression, Negative, Number, Plus, Product
+from deltarule.formula.value import FUNCTIONS, evaluated
 
 _NEAR_ONE = 0.999  # from here on, 1 - a is written as the number that it is
 _LARGE = 30.0  # exp of more than that is unwieldy
 _TINY = 1e-300  # below it a logarithm is written as the number that it is
 _LEAST = float(np.finfo(np.float64).eps) / 4  # what losses.py holds 1 - o above
+_SMALLEST = float(np.finfo(np.float64).smallest_normal)
+_FUNCTIONS = {**FUNCTIONS, "tanh": math.tanh}  # exact to the last digit that may be shown
 
 
-class Figures:
-    """Numbers as text, to so many significant digits (None: all of them)."""
-
-    def __init__(self, digits: int | None) -> None:
-        self.digits = digits
-
-    def __call__(self, x: Any) -> str:
-        """The number without an empty fraction, plus signs or padding: 0.5, -2, 1.2e-5."""
-        value = float(x)
-        if value == 0:
-            return "0"
-        text = repr(value) if self.digits is None else f"{value:.{self.digits}g}"
-        mantissa, e, exponent = text.partition("e")
-        return mantissa.removesuffix(".0") + (f"e{int(exponent)}" if e else "")
-
-    def factor(self, x: Any) -> str:
-        """The number, in brackets if it is negative."""
-        text = self(x)
-        return f"({text})" if text.startswith("-") else text
-
-    def complement(self, a: float, exact: float) -> str:
-        """1 - a."""
-        return f"1 - {self.factor(a)}" if a < _NEAR_ONE else self(exact)
+def difference(x: float, y: float) -> Expression:
+    """x - y."""
+    return ex.difference(Number(x), Number(y))
 
 
-def product_of(text: str) -> str:
-    """The text in brackets if it is a sum."""
-    return f"({text})" if " " in text else text
+def total(terms: Sequence[Expression]) -> Expression:
+    """Terms added; a number alone keeps the brackets of a negative term."""
+    flat = [one for term in terms for one in (term.terms if isinstance(term, Plus) else (term,))]
+    if not flat:
+        return ZERO
+    alone = len(flat) == 1 and not isinstance(flat[0], Number)
+    return flat[0] if alone else Plus(tuple(flat))
 
 
-def join_terms(terms: list[str]) -> str:
-    """Terms as a sum, those that begin with a minus subtracted."""
-    text = terms[0] if terms else "0"
-    for term in terms[1:]:
-        text += f" - {term[1:]}" if term.startswith("-") else f" + {term}"
-    return text
+def more(value: float, count: int) -> Expression:
+    """What so many terms of a sum, left out, come to."""
+    return fn.Words((Plus((Number(value),)), f" ({count} more)"))
 
 
-def _kind(record: Activation | Loss) -> str:
-    """The name that the tables below go by; none for an own record."""
-    return record.name.partition("(")[0] if record.registered else ""
-
-
-def _sigmoid(z: float) -> float:
-    return float(get_activation("sigmoid").f(np.float64(z)))
-
-
-# -- activations ----------------------------------------------------------------------------------
-
-
-def _parameter(record: Activation | Loss) -> float:
-    """The number in brackets of a record that has one."""
-    assert record.parameter is not None
-    return record.parameter
-
-
-def _scale(n: Figures, f: Activation) -> list[str]:
-    """The factor of selu, and none of elu."""
-    scale = float(f.df(np.float64(1)))
-    return [] if scale == 1 else [n(scale)]
-
-
-def _elu(n: Figures, f: Activation, z: float) -> str:
-    if z > 0:
-        return "*".join([*_scale(n, f), n.factor(z)])
-    alpha = [] if _parameter(f) == 1 else [n(_parameter(f))]
-    return "*".join([*_scale(n, f), *alpha, f"(exp({n(z)}) - 1)"])
-
-
-def _elu_slope(n: Figures, f: Activation, z: float) -> str:
-    if z > 0:
-        return "*".join(_scale(n, f)) or "1"
-    alpha = [] if _parameter(f) == 1 else [n(_parameter(f))]
-    return "*".join([*_scale(n, f), *alpha, f"exp({n(z)})"])
-
-
-def _leaky(n: Figures, f: Activation, z: float) -> str:
-    return n(z) if z > 0 else f"{n.factor(_parameter(f))}*{n.factor(z)}"
-
-
-def _softplus(n: Figures, z: float) -> str:
-    if z > _LARGE:
-        return f"{n(z)} + log(1 + exp({n(-z)}))"
-    return f"log(1 + exp({n(z)}))"
+def in_brackets(node: Expression) -> Expression:
+    """A calculation in brackets, needed or not."""
+    return fn.Words(("(", node, ")"))
 
 
 def group_of(record: Activation | Loss, j: int, size: int) -> slice:
@@ -120,250 +64,300 @@ def group_of(record: Activation | Loss, j: int, size: int) -> slice:
     raise IndexError(j)
 
 
-Writer = Callable[[Figures, Activation, float], str]
-_VALUES: Mapping[str, Writer] = {
-    "identity": lambda n, f, z: n(z),
-    "sigmoid": lambda n, f, z: f"1/(1 + exp({n(-z)}))",
-    "tanh": lambda n, f, z: f"tanh({n(z)})",
-    "relu": lambda n, f, z: f"max(0, {n(z)})",
-    "leaky_relu": _leaky,
-    "elu": _elu,
-    "selu": _elu,
-    "gelu": lambda n, f, z: f"{n.factor(z)}*Phi({n(z)})",
-    "silu": lambda n, f, z: f"{n.factor(z)}/(1 + exp({n(-z)}))",
-    "softplus": lambda n, f, z: _softplus(n, z),
-    "softsign": lambda n, f, z: f"{n.factor(z)}/(1 + {n(abs(z))})",
-    "mish": lambda n, f, z: f"{n.factor(z)}*tanh(log(1 + exp({n(z)})))",
-    "exp": lambda n, f, z: f"exp({n(z)})",
-}
+def _given(values: Array) -> list[str | Expression]:
+    """Numbers as the argument of a function of many: (0.1, 0.2)."""
+    parts: list[str | Expression] = [", "] * (2 * len(values) - 1)
+    parts[::2] = map(Number, values)
+    return ["(", *parts, ",)" if len(values) == 1 else ")"]
 
 
-def value(
-    n: Figures, f: Activation, name: str, z: Array, j: int, max_terms: int | None = None
-) -> str:
-    """a_j from the net inputs z (n_l,) of its layer; `name` is what an own function is called.
+def _sigmoid(z: float) -> float:
+    return float(get_activation("sigmoid").f(np.float64(z)))
 
-    The sum in a softmax is cut at `max_terms`, the rest put in as one number.
+
+# -- activations ----------------------------------------------------------------------------------
+
+
+class _AtScore:
+    """A formula of an activation with the numbers put in, at one net input."""
+
+    def __init__(self, f: Activation, z: float) -> None:
+        self.f, self.z = f, z
+        self.unwieldy = False  # then the number itself is better
+        self.meaning: dict[Expression, Expression | None] = {m.a: f.tree}
+        self.numbers: dict[Expression, float] = {m.z: z}
+
+    def put_in(self, node: Expression) -> Expression:
+        """The tree with numbers for its letters."""
+        if isinstance(node, fn.With):
+            self.meaning |= node.definitions
+            return self.put_in(node.body)
+        if isinstance(node, fn.Variable):
+            return Number(self._number(node))
+        if isinstance(node, Negative) and isinstance(node.body, fn.Variable):
+            return Number(-self._number(node.body))
+        if isinstance(node, fn.Magnitude) and isinstance(node.body, fn.Variable):
+            return Number(abs(self._number(node.body)))
+        if isinstance(node, fn.Cases):
+            holds = self._evaluated(node.condition)
+            return self.put_in(node.holds if holds else node.otherwise)
+        if isinstance(node, Plus):
+            return self._sum(node)
+        if isinstance(node, Product):
+            return self._product(node)
+        return node.rebuilt(self.put_in)
+
+    def _number(self, letter: Expression) -> float:
+        """What a letter stands for, by the code of the record that states it if there is one."""
+        if letter not in self.numbers:
+            meaning = self.meaning[letter]
+            assert meaning is not None
+            for known in map(get_activation, ("sigmoid", "softplus")):
+                if meaning == known.tree:
+                    self.numbers[letter] = float(known.f(np.float64(self.z)))
+                    break
+            else:
+                self.numbers[letter] = self._evaluated(meaning)
+        return self.numbers[letter]
+
+    def _evaluated(self, node: Expression) -> float:
+        letters = (one for one in node.walk() if isinstance(one, fn.Variable))
+        at = {letter: self._number(letter) for letter in letters}
+        return float(evaluated(node, at, _FUNCTIONS))
+
+    def _product(self, node: Product) -> Expression:
+        """Without a 1 before a function or brackets: the parameter of elu."""
+        factors = [
+            one
+            for one, after in zip(node.factors, (*node.factors[1:], None), strict=True)
+            if one != ONE or after is None or isinstance(after, fn.Variable)
+        ]
+        return Product(tuple(map(self.put_in, factors)))
+
+    def _sum(self, node: Plus) -> Expression:
+        if len(node.terms) == 2 and node.terms[0] == ONE and isinstance(node.terms[1], Negative):
+            exact = self._complement(node.terms[1].body)
+            if exact is not None:
+                return exact
+        return Plus(
+            tuple(
+                Negative(self.put_in(one.body)) if isinstance(one, Negative) else self.put_in(one)
+                for one in node.terms
+            )
+        )
+
+    def _complement(self, x: Expression) -> Expression | None:
+        """1 - x where x is near 1, from what x is; else None."""
+        if isinstance(x, fn.Variable):
+            is_sigmoid = self.meaning.get(x) == get_activation("sigmoid").tree
+            near = is_sigmoid and self._number(x) >= _NEAR_ONE
+            return Number(_sigmoid(-self.z)) if near else None
+        if not isinstance(x, ex.Power) or x.exponent != 2:
+            return None
+        if self.meaning.get(x.base) == get_activation("tanh").tree:
+            near = abs(self._number(x.base)) >= _NEAR_ONE
+            return Number(float(get_activation("tanh").df(np.float64(self.z)))) if near else None
+        if isinstance(x.base, fn.Function) and x.base.name == "tanh":
+            inside = self.put_in(x.base.argument)
+            if math.tanh(evaluated(inside, {})) >= _NEAR_ONE:
+                self.unwieldy = self.z > _LARGE
+                return 1 / fn.Function("cosh", inside) ** 2
+        return None
+
+
+def value(f: Activation, l: int, z: Array, j: int, max_terms: int | None = None) -> Expression:
+    """a_j of layer l from the net inputs z (n_l,) of its layer.
+
+    The sum in a softmax is cut at `max_terms`, the rest put in as one number. A function that
+    states no tree is called by its name.
     """
-    if _kind(f) == "softmax":
-        group = group_of(f, j, len(z))
-        z, j = z[group], j - group.start
-        top = float(z.max()) if np.abs(z).max() > _LARGE else 0.0
-        powers = [f"exp({n(v - top)})" for v in z[:max_terms]]
-        if len(powers) < len(z):
-            powers.append(f"{n(np.exp(z[max_terms:] - top).sum())} ({len(z) - len(powers)} more)")
-        return f"exp({n(z[j] - top)})/({join_terms(powers)})"
-    write = _VALUES.get(_kind(f))
-    if write is None:
-        own = f.jacobian_product is not None  # of all units of the layer
-        return f"{name}({_tuple(n, z)})[{j}]" if own else f"{name}({n(z[j])})"
-    return write(n, f, float(z[j]))
+    if f.jacobian_product is not None:
+        if f.registered:
+            return _softmax(f, z, j, max_terms)
+        return fn.Words((fn.FunctionName(l), "(", *_given(z), f")[{j}]"))
+    at = float(z[j])
+    if f.tree is None:
+        return ex.Call(l, Number(at))
+    if at > _LARGE and f.tree == get_activation("softplus").tree:
+        return Number(at) + m.log(1 + m.exp(-at))
+    return _AtScore(f, at).put_in(f.tree)
 
 
-def _sigmoid_slope(n: Figures, z: float) -> str:
-    a = _sigmoid(z)
-    return f"{n(a)}*{product_of(n.complement(a, _sigmoid(-z)))}"
+def _softmax(f: Activation, z: Array, j: int, max_terms: int | None) -> Expression:
+    group = group_of(f, j, len(z))
+    z, j = z[group], j - group.start
+    top = float(z.max()) if np.abs(z).max() > _LARGE else 0.0
+    powers: list[Expression] = [m.exp(float(v - top)) for v in z[:max_terms]]
+    if len(powers) < len(z):
+        powers.append(more(np.exp(z[max_terms:] - top).sum(), len(z) - len(powers)))
+    return m.exp(float(z[j] - top)) / in_brackets(total(powers))
 
 
-def _tanh_slope(n: Figures, z: float) -> str:
-    a = math.tanh(z)
-    if abs(a) < _NEAR_ONE:
-        return f"(1 - {n.factor(a)}^2)"
-    return n(float(get_activation("tanh").df(np.float64(z))))
-
-
-def _silu_slope(n: Figures, z: float) -> str:
-    s = _sigmoid(z)
-    inner = product_of(n.complement(s, _sigmoid(-z)))
-    return f"{n(s)}*(1 + {n.factor(z)}*{inner})"
-
-
-def _mish_slope(n: Figures, z: float) -> str:
-    if z > _LARGE:  # it differs from 1 by less than 1e-24
-        return "1"
-    p = float(get_activation("softplus").f(np.float64(z)))
-    square = f"(1 - tanh({n(p)})^2)" if math.tanh(p) < _NEAR_ONE else f"1/cosh({n(p)})^2"
-    return f"(tanh({n(p)}) + {n.factor(z)}*{square}*{n(_sigmoid(z))})"
-
-
-_SLOPES: Mapping[str, Writer] = {
-    "identity": lambda n, f, z: "1",
-    "sigmoid": lambda n, f, z: _sigmoid_slope(n, z),
-    "tanh": lambda n, f, z: _tanh_slope(n, z),
-    "relu": lambda n, f, z: "1" if z > 0 else "0",
-    "leaky_relu": lambda n, f, z: "1" if z > 0 else n.factor(_parameter(f)),
-    "elu": _elu_slope,
-    "selu": _elu_slope,
-    "gelu": lambda n, f, z: f"(Phi({n(z)}) + {n.factor(z)}*phi({n(z)}))",
-    "silu": lambda n, f, z: _silu_slope(n, z),
-    "softplus": lambda n, f, z: f"1/(1 + exp({n(-z)}))",
-    "softsign": lambda n, f, z: f"1/(1 + {n(abs(z))})^2",
-    "mish": lambda n, f, z: _mish_slope(n, z),
-    "exp": lambda n, f, z: f"exp({n(z)})",
-}
-
-
-def slope(n: Figures, f: Activation, name: str, z: float) -> str:
-    """f'(z) as a factor of a product."""
-    write = _SLOPES.get(_kind(f))
-    return f"{name}({n(z)})" if write is None else write(n, f, float(z))
+def slope(f: Activation, l: int, z: float) -> Expression:
+    """f'(z) of layer l."""
+    if f.slope_tree is None:
+        return ex.Call(l, Number(z), slope=True)
+    at = _AtScore(f, float(z))
+    calculation = at.put_in(f.slope_tree)
+    return Number(float(f.df(np.float64(z)))) if at.unwieldy else calculation
 
 
 # -- losses ---------------------------------------------------------------------------------------
 
 
-def difference(n: Figures, o: float, y: float, target_first: bool) -> str:
-    """o - y, or y - o."""
-    first, second = (y, o) if target_first else (o, y)
-    return f"{n.factor(first)} - {n.factor(second)}"
+class _AtOutput:
+    """A formula of a loss with the numbers put in, for one output.
+
+    Parameters
+    ----------
+    below : float
+        1 - o, to full accuracy.
+    log, log_below : float or None
+        log(o) and log(1 - o), as far as they are known to full accuracy.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        o: float,
+        y: float,
+        below: float,
+        log: float | None = None,
+        log_below: float | None = None,
+    ) -> None:
+        self.loss, self.below, self.log, self.log_below = loss, below, log, log_below
+        self.o, self.divisor = o, _away_from_zero(o, y)
+        self.numbers: dict[Expression, float] = {m.o: o, m.y: y}
+
+    def value(self) -> Expression:
+        """J, without what a target of 0 takes away, and without a label of 1 as a factor."""
+        tree = self.loss.tree
+        assert tree is not None
+        kept = map(self._relieved, tree.terms if isinstance(tree, Plus) else (tree,))
+        return total([self.put_in(term) for term in kept if term != ZERO])
+
+    def _relieved(self, term: Expression) -> Expression:
+        if isinstance(term, Negative):
+            body = self._relieved(term.body)
+            return body if body == ZERO else Negative(body)
+        first, *rest = term.factors if isinstance(term, Product) else (term,)
+        if first not in (m.y, 1 - m.y):
+            return term
+        target = evaluated(first, self.numbers)
+        if target == 1 and rest and self.loss.classifies:
+            return ex.product(*rest)
+        return ZERO if target == 0 else term
+
+    def put_in(self, node: Expression) -> Expression:
+        """The tree with numbers for its letters."""
+        if isinstance(node, fn.With):  # what a letter stands for is written out
+            return self.put_in(fn.replaced(node.body, node.definitions))
+        if isinstance(node, fn.Variable):
+            return Number(self.numbers[node])
+        if isinstance(node, fn.Cases):
+            holds = evaluated(node.condition, self.numbers)
+            return self.put_in(node.holds if holds else node.otherwise)
+        if isinstance(node, ex.Log):
+            return self._logarithm(node.argument)
+        if isinstance(node, ex.Quotient) and node.bottom == m.o:
+            return self.put_in(node.top) / self.divisor
+        if node == 1 - m.o and self.o >= _NEAR_ONE:
+            return Number(self.below)
+        return node.rebuilt(self.put_in)
+
+    def _logarithm(self, x: Expression) -> Expression:
+        if x == m.o:
+            if self.o < _TINY and self.log is not None:
+                return Number(self.log)
+            return m.log(self.o if self.o < _NEAR_ONE else ex.difference(ONE, Number(self.below)))
+        if x == 1 - m.o and self.below < _TINY and self.log_below is not None:
+            return Number(self.log_below)
+        if x == m.y / m.o and self.o < _TINY and self.log is not None:
+            return m.log(self.numbers[m.y]) - self.log
+        return m.log(self.put_in(x))
 
 
-def _log(n: Figures, o: float, below: float, exact: float) -> str:
-    """log(o), where below is 1 - o and exact the logarithm, both to full accuracy."""
-    if o < _TINY:
-        return n.factor(exact)
-    return f"log({n(o)})" if o < _NEAR_ONE else f"log(1 - {n.factor(below)})"
-
-
-def _log_loss(n: Figures, o: float, y: float, z: float | None) -> str:
-    """z is given where the output is a sigmoid."""
-    if z is None:
-        below = max(1 - o, _LEAST)
-        yes, no = _log(n, o, below, _log_of(o)), f"log({n.complement(o, below)})"
-    else:
-        below = _sigmoid(-z)
-        yes, no = _log(n, o, below, z), _log(n, below, o, -z)
-        if below > _TINY and o < _NEAR_ONE:
-            no = f"log({n.complement(o, below)})"
-    if y in (0, 1):
-        return f"-{yes}" if y == 1 else f"-{no}"
-    return f"-{n(y)}*{yes} - (1 - {n(y)})*{no}"
+def _at_output(loss: Loss, o: Array, y: Array, z: Array | None, j: int) -> _AtOutput:
+    """Output j with what its score tells; z is given where the output activation is the link."""
+    pair = float(o[j]), float(y[j])
+    if loss.targets == "unit":
+        if z is None:
+            return _AtOutput(loss, *pair, max(1 - pair[0], _LEAST), _log_of(o[j]))
+        return _AtOutput(loss, *pair, _sigmoid(-z[j]), z[j], -z[j])
+    if loss.targets == "distribution":
+        group = group_of(loss, j, len(y))
+        k = j - group.start
+        if z is None:
+            return _AtOutput(loss, *pair, 1 - pair[0], _log_of(o[j]))
+        others = float(np.delete(o[group], k).sum())
+        return _AtOutput(loss, *pair, others, _log_softmax(z[group], k))
+    return _AtOutput(loss, *pair, 1 - pair[0], None if z is None else z[j])
 
 
 def _log_of(o: float) -> float:
     return float(np.log(_away_from_zero(o, 1.0)))
 
 
-def _cross_entropy(n: Figures, o: Array, y: float, j: int, z: Array | None) -> str:
-    """Of class j of a group; z is given where the output is a softmax: others sum to 1 - o_j."""
-    if z is None:
-        log = _log(n, o[j], 1 - float(o[j]), _log_of(o[j]))
-    else:
-        log = _log(n, o[j], float(np.delete(o, j).sum()), _log_softmax(z, j))
-    return f"-{log}" if y == 1 else f"-{n(y)}*{log}"
-
-
 def _log_softmax(z: Array, j: int) -> float:
     return float(z[j] - z.max() - np.log(np.exp(z - z.max()).sum()))
 
 
-def _huber(n: Figures, o: float, y: float, d: float) -> str:
-    if abs(o - y) <= d:
-        return f"1/2*({difference(n, o, y, False)})^2"
-    return f"{n(d)}*(abs({difference(n, o, y, False)}) - {n(d / 2)})"
-
-
-def _quantile(n: Figures, o: float, y: float, level: float) -> str:
-    if o < y:
-        return f"{n(level)}*({difference(n, o, y, True)})"
-    return f"(1 - {n(level)})*({difference(n, o, y, False)})"
-
-
-def _poisson(n: Figures, o: float, y: float, z: float | None) -> str:
-    """z is given where the output is exp(z)."""
-    if y == 0:
-        return n(o)
-    log = f"log({n(y)}/{n(_away_from_zero(o, y))})"
-    if z is not None and o < _TINY:
-        log = f"(log({n(y)}) - {n.factor(z)})"
-    return f"{n(o)} - {n(y)} + {n(y)}*{log}"
-
-
 def _away_from_zero(o: float, y: float) -> float:
     """o as losses.py holds it above 0."""
-    return max(float(o), max(y, 1.0) * float(np.finfo(np.float64).smallest_normal))
+    return max(float(o), max(y, 1.0) * _SMALLEST)
 
 
 def outputs_that_count(loss: Loss, y: Array) -> Array:
     """Which outputs J of a sample with targets y (n_L,) is a sum over."""
     if not loss.registered:
         return np.arange(1)
-    return np.flatnonzero(y) if _kind(loss) == "cross_entropy" else np.arange(len(y))
+    return np.flatnonzero(y) if loss.targets == "distribution" else np.arange(len(y))
 
 
 def loss_terms(
-    n: Figures,
     loss: Loss,
     o: Array,
     y: Array,
     z: Array | None,
     outputs: Array,
     target_first: bool = False,
-) -> list[str]:
+) -> list[Expression]:
     """J of one sample as terms of a sum, one per output asked for.
 
     z (n_L,): the raw scores, where the output activation is the loss's canonical one, else None.
-    An own loss is one term.
+    `target_first` writes y - o in the squared error. An own loss is one term.
     """
     if not loss.registered:
-        return [f"{loss.name}({_tuple(n, o)}, {_tuple(n, y)})"]
-    if _kind(loss) == "cross_entropy":
-        terms = []
-        for j in outputs:
-            group = group_of(loss, j, len(y))
-            scores = None if z is None else z[group]
-            terms.append(_cross_entropy(n, o[group], float(y[j]), j - group.start, scores))
-        return terms
-    terms = []
-    for j in outputs:
-        pair, score = (float(o[j]), float(y[j])), None if z is None else float(z[j])
-        if _kind(loss) == "squared_error":
-            terms.append(f"1/2*({difference(n, *pair, target_first)})^2")
-        elif _kind(loss) == "log_loss":
-            terms.append(_log_loss(n, *pair, score))
-        elif _kind(loss) == "absolute_error":
-            terms.append(f"abs({difference(n, *pair, False)})")
-        elif _kind(loss) == "poisson":
-            terms.append(_poisson(n, *pair, score))
-        else:
-            write = _huber if _kind(loss) == "huber" else _quantile
-            terms.append(write(n, *pair, _parameter(loss)))
-    return terms
+        return [fn.Words((f"{loss.name}(", *_given(o), ", ", *_given(y), ")"))]
+    if target_first and loss is get_loss("squared_error"):
+        o, y = y, o
+    return [_at_output(loss, o, y, z, j).value() for j in outputs]
 
 
 def loss_of_outputs(loss: Loss, o: Array, y: Array, z: Array | None, outputs: Array) -> float:
     """The part of J that is the sum over these outputs; z as in `loss_terms`."""
     if z is None or loss.fused_J is None:
         return float(loss.J(o[None, outputs], y[None, outputs])[0])
-    if _kind(loss) != "cross_entropy":
+    if loss.targets != "distribution":
         return float(loss.fused_J(z[None, outputs], y[None, outputs])[0])
-    total = 0.0
-    for j in outputs:
-        group = group_of(loss, j, len(y))
-        total -= float(y[j]) * _log_softmax(z[group], j - group.start)
-    return total
+    parts = ((j, group_of(loss, j, len(y))) for j in outputs)
+    return -sum(float(y[j]) * _log_softmax(z[at], j - at.start) for j, at in parts)
 
 
-def _tuple(n: Figures, values: Array) -> str:
-    return f"({', '.join(n(v) for v in values)}{',' * (len(values) == 1)})"
-
-
-def loss_slope(n: Figures, loss: Loss, o: float, y: float, exact: float) -> str:
-    """dJ/do as a factor of a product; `exact` is its value."""
-    kind = _kind(loss)
-    if kind == "squared_error":
-        return f"({difference(n, o, y, False)})"
-    if kind == "log_loss" and 0 < o < 1:
-        below = product_of(n.complement(o, max(1 - o, _LEAST)))
-        if y == 1:
-            return f"(-1/{n(o)})"
-        return f"1/{below}" if y == 0 else f"({difference(n, o, y, False)})/({n(o)}*{below})"
-    if kind == "cross_entropy":
-        return f"(-{n(y)}/{n(_away_from_zero(o, y))})" if y else "0"
-    if kind == "poisson":
-        return f"(1 - {n(y)}/{n(_away_from_zero(o, y))})"
-    if kind == "huber" and abs(o - y) <= _parameter(loss):
-        return f"({difference(n, o, y, False)})"
-    if kind == "quantile" and o > y:
-        return f"(1 - {n(_parameter(loss))})"
-    return n.factor(exact)  # a constant (absolute error, huber, quantile), or an own loss
+def loss_slope(loss: Loss, o: float, y: float, exact: float) -> Expression:
+    """dJ/do; `exact` is its value."""
+    tree = loss.slope_tree
+    nothing = loss.targets == "distribution" and exact == 0
+    if not loss.registered or tree is None or o - y in loss.kinks or nothing:
+        return Number(exact)
+    at = _AtOutput(loss, o, y, max(1 - o, _LEAST))
+    if isinstance(tree, fn.Clipped):
+        return at.put_in(tree.body) if tree.low <= o - y <= tree.high else Number(exact)
+    if isinstance(tree, fn.Function):  # the sign of o - y
+        return Number(exact)
+    if loss is get_loss("log_loss"):
+        if not 0 < o < 1:
+            return Number(exact)
+        if y in (0, 1):  # of J only the logarithm of o, or that of 1 - o, is left
+            return -(ONE / m.number(o)) if y == 1 else ONE / at.put_in(1 - m.o)
+    return at.put_in(tree)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from deltarule.document import Document, Heading, Item, Items, Marked, Phrase, Table, Title
 from deltarule.document import Lines as Sentences
 from deltarule.document.blocks import Block
-from deltarule.document.formulas import Plain
 from deltarule.equations.params import Array
 from deltarule.explain.trace.calculation import Line
 from deltarule.explain.trace.lines import PHASES, Group, Lines
 from deltarule.explain.trace.selection import Selection, Shown, Wanted, check_shown
 from deltarule.explain.trace.steps import Traced
-from deltarule.formula import typeset
-from deltarule.formula.latex import escaped
+from deltarule.formula.expression import Expression
+from deltarule.formula.inline import Html, InlineLatex
+from deltarule.formula.plain import Plain
 
 _SHORT = 16  # so many inputs and targets are shown in one line
 _TITLE = "Trace of back-propagation"
@@ -51,14 +51,17 @@ def _row(values: Array) -> str:
 
 
 def results(trace: Traced, lines: Lines) -> list[tuple[str, str]]:
-    """Loss and, where there is one output of one sample, output: before and after each step."""
-    n, C = lines.write.n, lines.symbols.C
+    """The loss and, where there is one output of one sample, that: before and after each step.
+
+    Each is `= 0.5`: the letter of the loss belongs before it.
+    """
+    n = lines.n
     passes = [trace.steps[0].before, *(step.after for step in trace.steps)]
     rows = []
     for k, done in enumerate(passes):
         name = "before" if k == 0 else f"after step {k}"
         output = f", output {n(done.output[0, 0])}" if done.output.size == 1 else ""
-        rows.append((name, f"{C} = {n(done.loss)}{output}"))
+        rows.append((name, f" = {n(done.loss)}{output}"))
     if len(rows) > 12:
         rows = [*rows[:6], ("...", ""), *rows[-5:]]
     return rows
@@ -110,13 +113,14 @@ def text(
         if head != last:
             out += ["", head, "-" * len(head)]
             last = head
-        out.append(f"{place(trace, shown.group)}: {shown.group.formula}")
+        out.append(f"{place(trace, shown.group)}: {lines.written(shown.group.equation, Plain)}")
         out += _aligned(shown.lines, lines)
         if shown.more:
             out.append(f"  ... {shown.more} more")
-    rows = results(trace, lines)
+    rows, C = results(trace, lines), lines.written(lines.symbols.C, Plain)
     width = max(len(name) for name, _ in rows)
-    out += ["", "Result", "------", *(f"{name:{width}}  {what}".rstrip() for name, what in rows)]
+    out += ["", "Result", "------"]
+    out += [f"{name:{width}}  {C + what if what else ''}".rstrip() for name, what in rows]
     if selection.left_out:
         out += ["", left_out(selection)]
     return "\n".join(out)
@@ -124,16 +128,30 @@ def text(
 
 def _aligned(lines: Sequence[Line], of: Lines) -> list[str]:
     """Symbols, calculations and values below one another, signs of values apart."""
-    values = [of.write.n(line.value) for line in lines]
-    symbol = max(len(line.symbol) for line in lines)
-    numbers = min(max(len(line.numbers) for line in lines), 72)
-    pad = any(value.startswith("-") for value in values)
+    rows = [_written(line, of) for line in lines]
+    symbol = max(len(row.symbol) for row in rows)
+    numbers = min(max(len(row.numbers) for row in rows), 72)
+    pad = any(row.value.startswith("-") for row in rows)
     return [
-        f"  {line.symbol:{symbol}} {line.arrow} {line.numbers:{numbers}} = "
-        + (" " * (pad and not value.startswith("-")))
-        + value
-        for line, value in zip(lines, values, strict=True)
+        f"  {row.symbol:{symbol}} {row.arrow} {row.numbers:{numbers}} = "
+        + (" " * (pad and not row.value.startswith("-")))
+        + row.value
+        for row in rows
     ]
+
+
+class _Row(NamedTuple):
+    symbol: str
+    arrow: str
+    numbers: str
+    value: str
+
+
+def _written(line: Line, of: Lines) -> _Row:
+    """A line in plain text."""
+    out = of.form(Plain)
+    numbers = "" if line.numbers is None else out.write(line.numbers)
+    return _Row(out.write(line.symbol), line.arrow, numbers, of.n(line.value))
 
 
 # -- Markdown -------------------------------------------------------------------------------------
@@ -155,16 +173,22 @@ def markdown(
         if head != last:
             out += ["", f"## {head}"]
             last = head
-        out += ["", f"{place(trace, shown.group)}: `{shown.group.formula}`", ""]
+        out += [
+            "",
+            f"{place(trace, shown.group)}: `{lines.written(shown.group.equation, Plain)}`",
+            "",
+        ]
         out += ["| | calculation | value |", "|---|---|---:|"]
         for line in shown.lines:
             arrow = "" if line.arrow == "=" else f" {line.arrow}"
-            value = lines.write.n(line.value)
-            out.append(f"| `{line.symbol}{arrow}` | `{line.numbers}` | {value} |")
+            row = _written(line, lines)
+            out.append(f"| `{row.symbol}{arrow}` | `{row.numbers}` | {row.value} |")
         if shown.more:
             out.append(f"| | ... {shown.more} more | |")
     out += ["", "## Result", "", "| | |", "|---|---|"]
-    out += [f"| {name} | {what} |" for name, what in results(trace, lines)]
+    C = lines.written(lines.symbols.C, Plain)
+    rows = results(trace, lines)
+    out += [f"| {name} | {C + what if what else ''} |" for name, what in rows]
     if selection.left_out:
         out += ["", left_out(selection)]
     return "\n".join(out) + "\n"
@@ -183,7 +207,10 @@ def document(
     known = facts(trace, digits)
     if notation != "canonical":
         known.append(f"notation: {lines.symbols.notation.document}")
-    result = [(name, Formula(what)) for name, what in results(trace, lines)]
+    C = Formula(lines.symbols.C, lines)
+    result: list[tuple[Phrase, Phrase]] = [
+        (name, (C, what) if what else "") for name, what in results(trace, lines)
+    ]
     blocks: list[Block] = [Title(_TITLE), Items([Item(fact) for fact in known], "")]
     blocks += [Heading("Result"), Table((), result, "ll"), *_tables(trace, lines, selection)]
     if selection.left_out:
@@ -201,50 +228,61 @@ def _tables(trace: Traced, lines: Lines, selection: Selection) -> Iterator[Block
         rows: list[tuple[Phrase, Phrase]] = [calculated(lines, line) for line in shown.lines]
         if shown.more:
             rows.append(("", Marked(f"{shown.more} more", "soft")))
-        caption = (f"{place(trace, shown.group)}: ", Formula(shown.group.formula))
+        caption = (f"{place(trace, shown.group)}: ", Formula(shown.group.equation, lines))
         yield Table((), rows, "ll", caption=caption)
 
 
 def calculated(lines: Lines, line: Line) -> tuple[Formula, Calculation]:
     """A line as its symbol and its calculation with its value."""
-    value = lines.write.n(line.value)
-    return Formula(line.symbol), Calculation(line.arrow, line.numbers, value)
+    return Formula(line.symbol, lines), Calculation(line, lines)
 
 
-@dataclass(frozen=True)
-class Formula(Plain):
-    """A formula that has words, numbers and names of a caller's in it."""
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A formula of a trace, in its notation and digits."""
+
+    tree: Expression
+    of: Lines
+
+    def text(self) -> str:
+        """In plain text."""
+        return self.of.written(self.tree, Plain)
+
+    def html(self) -> str:
+        """Set for a page."""
+        return self.of.written(self.tree, Html)
 
     def latex(self) -> str:
-        """For math mode; words apart, and as it stands where it has signs of no formula."""
-        if re.search(r"[\\{}#%&$~\"]|[^ -~]", self.plain):
-            return rf"\texttt{{{escaped(self.plain)}}}"
-        written = typeset.latex(self.plain)
-        written = re.sub(r"(\\mathrm\{\w{2,}\}) (?=[\w\\(])", r"\1\\ ", written)
-        written = re.sub(r"(?<=[\w}')])(?<!partial) (?=\\mathrm\{\w{2,}\})", r"\\ ", written)
-        return re.sub(r"(?<![\w.])(\d[\d.]*)e(-?\d+)", r"\1 \\cdot 10^{\2}", written)
+        """For math mode."""
+        return self.of.written(self.tree, InlineLatex)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calculation:
     """What a number comes from, and what it comes to: `= 0.5*3 = 1.5`."""
 
-    arrow: str
-    numbers: str
-    value: str
+    line: Line
+    of: Lines
 
     def text(self) -> str:
         """In one line."""
-        return f"{self.arrow} {self.numbers} = {self.value}" if self.numbers else f"= {self.value}"
+        numbers, value = self._parts(Plain)
+        return f"{numbers}= {value}"
 
     def html(self) -> str:
         """With the value in bold."""
-        numbers = f"{typeset.html(self.arrow)} {typeset.html(self.numbers)} "
-        return f"{numbers if self.numbers else ''}= <b>{typeset.html(self.value)}</b>"
+        numbers, value = self._parts(Html)
+        return f"{numbers}= <b>{value}</b>"
 
     def latex(self) -> str:
         """For math mode; a line may break in it."""
-        arrow = r"\leftarrow" if self.arrow == "<-" else "="
-        numbers = r" \cdot ".join(Formula(one).latex() for one in self.numbers.split("*"))
-        value = Formula(self.value).latex()
-        return f"{arrow} {numbers} = {value}" if self.numbers else f"= {value}"
+        numbers, value = self._parts(InlineLatex)
+        return f"{numbers}= {value}"
+
+    def _parts(self, form: type[Plain]) -> tuple[str, str]:
+        """The arrow and the numbers, if there are any; and the value."""
+        out, line = self.of.form(form), self.line
+        value = out.number(line.value)
+        if line.numbers is None:
+            return "", value
+        return f"{out.relation(line.arrow).strip()} {out.write(line.numbers)} ", value

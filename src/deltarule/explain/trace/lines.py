@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
+from deltarule.equations.losses import get_loss
 from deltarule.equations.params import Array
-from deltarule.explain.trace.calculation import Line, Writer
+from deltarule.explain.trace.calculation import Line, Writer, has_plain_error
 from deltarule.explain.trace.steps import Traced, TracedPass, TracedStep
-from deltarule.formula.notation import Symbols
+from deltarule.formula.expression import HALF, Derivative, Expression, Sum
+from deltarule.formula.function import Equation, Quoted, Variable, With, Words, told
+from deltarule.formula.plain import Figures, Plain
+from deltarule.formula.symbols import NET_INPUT, OUTPUT, TARGET, Symbols
 
 PHASES = {
     "forward": "Forward pass",
@@ -25,6 +30,7 @@ PHASES = {
     "update": "Update",
     "after": "Forward pass after the update",
 }
+Form = TypeVar("Form", bound=Plain)
 _ONE = np.zeros((1, 1), dtype=np.intp)
 
 
@@ -41,7 +47,7 @@ class Group:
     quantity : str
         "z", "a", "loss", "activation_gradients", "delta", "weight_gradients", "bias_gradients",
         "new_weights" or "new_biases".
-    formula : str
+    equation : Expression
     entries : (m, 1) or (m, 2) array of int
         Unit j of the layer, or (i, j) of a weight, counted from 0.
     write : callable (j) or (i, j) -> Line
@@ -51,7 +57,7 @@ class Group:
     layer: int
     sample: int | None
     quantity: str
-    formula: str
+    equation: Expression
     entries: Array
     write: Callable[..., Line]
 
@@ -68,18 +74,41 @@ class Group:
 
 
 class Lines:
-    """All lines of a trace in one notation; see `Writer` for digits and max_terms."""
+    """All lines of a trace in one notation; see `Writer` for max_terms.
+
+    Parameters
+    ----------
+    digits : int or None
+        Significant digits shown.
+    """
 
     def __init__(
-        self, trace: Traced, notation: str, digits: int | None, max_terms: int | None
+        self,
+        trace: Traced,
+        notation: str,
+        digits: int | None,
+        max_terms: int | None,
     ) -> None:
         self.trace, self.net = trace, trace.net
         self.symbols = Symbols(notation, trace.net.sizes)
         self.notation = self.symbols.notation
-        self.write = Writer(trace, self.symbols, digits, max_terms)
+        self.n = Figures(digits)
+        self._forms: dict[type[Plain], Plain] = {}
+        self.write = Writer(trace, self.symbols, max_terms)
         self.L = len(trace.net.sizes) - 1
         loss = trace.net.loss
         self.fused = loss.fused_dJ is not None and loss.links(trace.net.activations[-1])
+
+    def written(self, formula: Expression, form: type[Form]) -> str:
+        """A formula in a format."""
+        return self.form(form).write(formula)
+
+    def form(self, form: type[Form]) -> Form:
+        """What writes formulas in a format, in this notation and with these digits."""
+        known = self._forms.get(form)
+        if known is None:
+            known = self._forms[form] = form(self.notation, self.symbols.set_apart, self.n)
+        return known  # type: ignore[return-value]  # of that very type
 
     # -- groups in the order of computation ---------------------------------------------------
 
@@ -129,46 +158,79 @@ class Lines:
             return np.argwhere(there.T)[:, ::-1]
         return np.argwhere(there)
 
+    def _group(
+        self,
+        phase: str,
+        l: int,
+        s: int | None,
+        quantity: str,
+        equation: Expression,
+        write: Callable[..., Line],
+        entries: Array | None = None,
+    ) -> Group:
+        """A group of one line for each unit of the layer, or of these entries."""
+        there = self._units(l) if entries is None else entries
+        return Group(phase, l, s, quantity, equation, there, write)
+
     def _forward(self, phase: str, done: TracedPass, l: int, s: int) -> Iterator[Group]:
+        f = self.net.activations[l - 1]
         net_input = self.symbols.net_input(l, self.net.bias[l - 1])
-        activation = self.symbols.activation(l, self.net.activations[l - 1].formula)
-        units = self._units(l)
-        yield Group(phase, l, s, "z", net_input, units, partial(self.write.z, done, l, s - 1))
-        yield Group(phase, l, s, "a", activation, units, partial(self.write.a, done, l, s - 1))
+        activation = self.symbols.activation(l, _stated(f.tree, f.formula, "az"))
+        yield self._group(phase, l, s, "z", net_input, partial(self.write.z, done, l, s - 1))
+        yield self._group(phase, l, s, "a", activation, partial(self.write.a, done, l, s - 1))
 
     def _loss(self, phase: str, done: TracedPass, of: Sequence[int]) -> Iterator[Group]:
-        formula = self.net.loss.formula
-        if formula == "1/2 (o - y)^2" and self.notation.target_first:
-            formula = "1/2 (y - o)^2"
-        over = f"sum_{self.symbols.unit} " if self.net.sizes[-1] > 1 else ""
-        single = len(self.trace.X) == 1  # then C is J
-        J = self.symbols.C if single else self.symbols.J
-        shown = f"{J} = {over}{self.symbols.of_output(formula)}" if formula else J
+        symbols, single = self.symbols, len(self.trace.X) == 1  # then C is J
+        J = symbols.C if single else symbols.J
+        formula = self._loss_formula()
+        shown: Expression = J
+        if formula is not None:
+            each: Expression = Quoted(symbols.of_output(formula))
+            over = self.net.sizes[-1] > 1
+            shown = Equation(J, Sum(symbols.unit, self.L, each) if over else each)
         for s in of:
             write = partial(self.write.J, done, s - 1, J)
-            yield Group(phase, self.L, s, "loss", shown, _ONE, write)
+            yield self._group(phase, self.L, s, "loss", shown, write, _ONE)
         if not single:
-            shown = f"{self.symbols.C} = {self.trace.reduction} of {J} over the samples"
-            yield Group(phase, self.L, None, "loss", shown, _ONE, partial(self.write.C, done))
+            parts = (f"{self.trace.reduction} of ", J, " over the samples")
+            equation = Equation(symbols.C, Words(parts))
+            of_all = partial(self.write.C, done)
+            yield self._group(phase, self.L, None, "loss", equation, of_all, _ONE)
+
+    def _loss_formula(self) -> Expression | None:
+        """J of one output in o and y; the squared error as the document writes it."""
+        loss = self.net.loss
+        if self.notation.target_first and loss.formula == get_loss("squared_error").formula:
+            return HALF * (TARGET - OUTPUT) ** 2
+        return _stated(loss.tree, loss.formula, "oy")
 
     def _backward(self, step: TracedStep, l: int, s: int) -> Iterator[Group]:
-        symbols, f, units = self.symbols, self.net.activations[l - 1], self._units(l)
-        slope = f", {symbols.f(l, slope=True)}(z) = {f.df_formula}" if f.df_formula else ""
+        symbols, f = self.symbols, self.net.activations[l - 1]
         mixes = f.jacobian_product is not None
+        rule: Expression
         if l == self.L and self.fused:
-            write, formula = self.write.fused_delta, f"{symbols.delta(l, self._j)} = "
-            formula += symbols.output_error() if self.net.loss.registered else "dJ/dz"
+            write = self.write.fused_delta
+            known = self.net.loss.registered
+            error = symbols.output_error() if known else Derivative(Variable("J"), NET_INPUT)
+            rule = Equation(symbols.delta(l, symbols.any_unit), error)
         elif self.notation.two_steps or mixes:
             through = partial(self.write.dJ_da, step, l, s - 1)
             formula = symbols.activation_gradient(l) if l < self.L else self._loss_slope()
-            yield Group("backward", l, s, "activation_gradients", formula, units, through)
+            yield self._group("backward", l, s, "activation_gradients", formula, through)
             write = self.write.mixed_delta if mixes else self.write.delta_from_gradient
-            formula = symbols.mixed_delta() if mixes else symbols.delta_from_gradient(l) + slope
+            rule = symbols.mixed_delta() if mixes else symbols.delta_from_gradient(l)
+            rule = rule if mixes else self._with_slope(rule, l)
         elif l == self.L:
-            write, formula = self.write.output_delta, self._output_rule() + slope
+            write, rule = self.write.output_delta, self._with_slope(self._output_rule(), l)
         else:
-            write, formula = self.write.delta, symbols.delta_rule(l) + slope
-        yield Group("backward", l, s, "delta", formula, units, partial(write, step, l, s - 1))
+            write, rule = self.write.delta, self._with_slope(symbols.delta_rule(l), l)
+        yield self._group("backward", l, s, "delta", rule, partial(write, step, l, s - 1))
+
+    def _with_slope(self, rule: Expression, l: int) -> Expression:
+        """A delta's rule, and what the slope in it is."""
+        f = self.net.activations[l - 1]
+        slope = _stated(f.slope_tree, f.df_formula, "az")
+        return rule if slope is None else With(rule, (self.symbols.stated(l, slope, slope=True),))
 
     def _gradients(
         self, step: TracedStep, layers: Sequence[int], of: Sequence[int]
@@ -178,55 +240,57 @@ class Lines:
                 continue
             formula = self._over_samples(self.symbols.weight_gradient(l))
             write = partial(self.write.dW, step, l)
-            yield Group("gradients", l, None, "weight_gradients", formula, self._edges(l), write)
+            edges = self._edges(l)
+            yield self._group("gradients", l, None, "weight_gradients", formula, write, edges)
             if self.net.bias[l - 1]:
                 formula = self._over_samples(self.symbols.bias_gradient(l))
                 write = partial(self.write.db, step, l)
-                yield Group("gradients", l, None, "bias_gradients", formula, self._units(l), write)
+                yield self._group("gradients", l, None, "bias_gradients", formula, write)
         if 0 in layers:
             formula = self.symbols.activation_gradient(0)
             for s in of:
                 write = partial(self.write.dJ_da, step, 0, s - 1)
-                units = self._units(0)
-                yield Group("gradients", 0, s, "activation_gradients", formula, units, write)
+                yield self._group("gradients", 0, s, "activation_gradients", formula, write)
 
     def _updates(self, step: TracedStep, layers: Sequence[int]) -> Iterator[Group]:
         symbols = self.symbols
         for l in layers:
             if l == 0:
                 continue
-            W = symbols.W(l) if self.notation.matrix else symbols.W(l, symbols.source, symbols.unit)
-            formula, write = symbols.update(W), partial(self.write.W, step, l)
-            yield Group("update", l, None, "new_weights", formula, self._edges(l), write)
+            one = () if self.notation.matrix else (symbols.source, symbols.unit)
+            W = symbols.W(l, *one)
+            formula, write, edges = (
+                symbols.update(W),
+                partial(self.write.W, step, l),
+                self._edges(l),
+            )
+            yield self._group("update", l, None, "new_weights", formula, write, edges)
             if self.net.bias[l - 1] and self.trace.trainable_biases:
-                formula, write = (
-                    symbols.update(symbols.b(l, self._j)),
-                    partial(self.write.b, step, l),
-                )
-                yield Group("update", l, None, "new_biases", formula, self._units(l), write)
+                formula = symbols.update(symbols.b(l, symbols.any_unit))
+                write = partial(self.write.b, step, l)
+                yield self._group("update", l, None, "new_biases", formula, write)
 
     # -- formulas ------------------------------------------------------------------------------
 
-    @property
-    def _j(self) -> str:
-        """The letter of any unit; none where a formula is of a whole layer."""
-        return "" if self.notation.matrix else self.symbols.unit
-
-    def _over_samples(self, formula: str) -> str:
+    def _over_samples(self, rule: Equation) -> Equation:
         if len(self.trace.X) == 1:
-            return formula
-        return formula.replace(" = ", f" = {self.trace.reduction} over the samples of ", 1)
+            return rule
+        right = Words((f"{self.trace.reduction} over the samples of ", rule.right))
+        return Equation(rule.left, right)
 
-    def _loss_slope(self) -> str:
-        symbols, formula = self.symbols, self.net.loss.dJ_formula
-        name = symbols.d(symbols.J, symbols.a(self.L, self._j))
-        return f"{name} = {symbols.of_output(formula)}" if formula else name
+    def _loss_slope(self) -> Expression:
+        symbols, loss = self.symbols, self.net.loss
+        name = Derivative(symbols.J, symbols.a(self.L, symbols.any_unit))
+        formula = _stated(loss.slope_tree, loss.dJ_formula, "oy")
+        return name if formula is None else Equation(name, Quoted(symbols.of_output(formula)))
 
-    def _output_rule(self) -> str:
+    def _output_rule(self) -> Expression:
         """delta_L = dJ/da_L f_L'(z_L) in one step; the squared error's difference is put in."""
-        symbols = self.symbols
-        if self.net.loss.dJ_formula != "o - y":
-            return f"{symbols.delta_from_gradient(self.L)}, {self._loss_slope()}"
-        slope = symbols.f(self.L, symbols.z(self.L, self._j), slope=True)
-        times = " .* " if self.notation.matrix else "*"
-        return f"{symbols.delta(self.L, self._j)} = ({symbols.output_error()}){times}{slope}"
+        if has_plain_error(self.net.loss):
+            return self.symbols.output_delta()
+        return With(self.symbols.delta_from_gradient(self.L), (self._loss_slope(),))
+
+
+def _stated(tree: Expression | None, text: str, letters: str) -> Expression | None:
+    """What a record states, as a tree or in its own words; None if it states nothing."""
+    return tree if tree is not None or not text else told(text, letters)

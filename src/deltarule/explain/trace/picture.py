@@ -17,8 +17,8 @@ from deltarule.explain.trace.calculation import Line
 from deltarule.explain.trace.layout import calculated, layer_name
 from deltarule.explain.trace.lines import Lines
 from deltarule.explain.trace.steps import Traced
-from deltarule.formula.typeset import MINUS
-from deltarule.formula.typeset import html as typeset
+from deltarule.formula.expression import Expression
+from deltarule.formula.inline import MINUS, Html
 
 _DX, _DY, _R = 116, 64, 26  # distances of layers and units, radius of a unit
 _TOP, _SIDE = 62, 48
@@ -224,10 +224,10 @@ class _View:
 
     def loss(self, s: int) -> str:
         """C, and J of the sample."""
-        n, symbols = self.lines.write.n, self.lines.symbols
-        text = f"{symbols.C} = {n(self.done.loss)}"
+        n, notation = self.lines.n, self.lines.notation
+        text = f"{notation.C} = {n(self.done.loss)}"
         if len(self.trace.X) > 1:
-            text += f", sample {s}: {symbols.J} = {n(self.done.sample_losses[s - 1])}"
+            text += f", sample {s}: {notation.J} = {n(self.done.sample_losses[s - 1])}"
         return text
 
     def unit(self, spot: Spot, s: int) -> dict[str, Any]:
@@ -263,7 +263,8 @@ class _View:
         l, at = wire.end.l, (wire.start.j, wire.end.j)
         w = float(self.done.weights[l - 1][at])
         name = self.lines.symbols.W(l, at[0] + 1, at[1] + 1)
-        result = self._number("w", w) | {"n": typeset(name), "f": [self._given(name, w)]}
+        shown = {"n": self.lines.written(name, Html), "f": [self._given(name, w)]}
+        result = self._number("w", w) | shown
         if self.after:
             return result
         result |= self._number("g", float(self.step.weight_gradients[l - 1][at]))
@@ -283,12 +284,12 @@ class _View:
             group = self.groups.get((phase, quantity, l, sample))
             if group is not None:
                 (line,) = group.lines(np.array([at]))
-                found.append([typeset(group.formula), self._written(line)])
+                found.append([self.lines.written(group.equation, Html), self._written(line)])
         return found
 
-    def _given(self, name: str, value: float) -> list[str]:
+    def _given(self, name: Expression, value: float) -> list[str]:
         """A number that is not calculated."""
-        return ["", self._written(Line(name, "", value))]
+        return ["", self._written(Line(name, None, value))]
 
     def _written(self, line: Line) -> str:
         return " ".join(part.html() for part in calculated(self.lines, line))

@@ -12,7 +12,8 @@ from deltarule.explain.check.approx import Approx
 from deltarule.explain.check.mistakes.forward import OTHER_LOSSES, alike, applies, square
 from deltarule.explain.check.mistakes.mistake import Mistake, in_layers, once
 from deltarule.explain.check.mistakes.slopes import some
-from deltarule.explain.check.step import Problem, Step, Variant, through
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Step, Variant, through
 
 
 def _hidden(p: Problem) -> list[int]:

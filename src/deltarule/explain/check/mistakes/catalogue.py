@@ -11,7 +11,8 @@ from deltarule.explain.check.mistakes.gradients import GRADIENTS
 from deltarule.explain.check.mistakes.mistake import Mistake
 from deltarule.explain.check.mistakes.slopes import SLOPES
 from deltarule.explain.check.mistakes.update import UPDATE
-from deltarule.explain.check.step import Problem, Variant
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Variant
 
 CATALOGUE: Mapping[str, Mistake] = {
     one.code: one for one in (*FORWARD, *SLOPES, *BACKWARD, *GRADIENTS, *UPDATE)

@@ -12,7 +12,8 @@ from deltarule.equations.losses import get_loss
 from deltarule.equations.params import Array
 from deltarule.explain.check.approx import Approx
 from deltarule.explain.check.mistakes.mistake import Mistake, in_layers, once
-from deltarule.explain.check.step import Problem, Step, Variant, value_of
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Step, Variant, value_of
 
 OTHER_ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
 OTHER_LOSSES = ("squared_error", "log_loss", "cross_entropy", "absolute_error")

@@ -9,7 +9,8 @@ import numpy as np
 from deltarule.explain.check.approx import Approx
 from deltarule.explain.check.mistakes.forward import layers, square
 from deltarule.explain.check.mistakes.mistake import Mistake, in_layers, once
-from deltarule.explain.check.step import Problem, Step, Variant
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Step, Variant
 
 
 def biased(p: Problem) -> list[int]:

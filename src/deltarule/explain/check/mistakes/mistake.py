@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deltarule.explain.check.step import Problem, Variant, Wrong
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Variant, Wrong
 
 
 @dataclass(frozen=True)

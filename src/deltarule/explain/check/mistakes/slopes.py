@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,13 @@ from deltarule.equations.params import Array
 from deltarule.explain.check.approx import Approx, where
 from deltarule.explain.check.mistakes.forward import layers
 from deltarule.explain.check.mistakes.mistake import Mistake, in_layers, once
-from deltarule.explain.check.step import Problem, Step, Variant, value_of
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Step, Variant, value_of
+from deltarule.formula import alphabet as m
+from deltarule.formula.expression import Expression
+from deltarule.formula.function import Variable
+from deltarule.formula.plain import Plain
+from deltarule.formula.value import evaluated
 
 _MANY = 8  # above so many nodes only the first and the last are tried
 
@@ -63,19 +68,21 @@ def _of_other_node(p: Problem) -> Iterator[Variant]:
                         s: Step, l: int, right: Approx, j: int = j, k: int = k, f: str = f
                     ) -> Approx:
                         a = s.before.a[l]
-                        slope = _MIXED[f](a[:, j : j + 1], a[:, k : k + 1])
+                        at = {_OWN: a[:, j : j + 1], _OTHER: a[:, k : k + 1]}
+                        slope = evaluated(_MIXED[f](_OWN, _OTHER), at)
                         return where(np.arange(right.shape[1]) == j, slope, right)
 
-                    slope = _MIXED_TEXT[f].format(own=j + 1, other=k + 1)
+                    tree = _MIXED[f](Variable("a", (j + 1,)), Variable("a", (k + 1,)))
+                    slope = Plain().quoted(tree)
                     yield once("slope_of_other_node", "slope", l, mixed, **details, slope=slope)
 
 
+_OWN, _OTHER, _PARAMETER = map(Variable, ("own", "other", "c"))
 # One factor of the slope from the node itself, the other from another node.
-_MIXED: Mapping[str, Callable[[Approx, Approx], Approx]] = {
+_MIXED: Mapping[str, Callable[[Variable, Variable], Expression]] = {
     "sigmoid": lambda own, other: own * (1 - other),
     "tanh": lambda own, other: (1 + own) * (1 - other),
 }
-_MIXED_TEXT = {"sigmoid": "a_{own} (1 - a_{other})", "tanh": "(1 + a_{own}) (1 - a_{other})"}
 
 
 def _of_other_layer(p: Problem) -> Iterator[Variant]:
@@ -128,77 +135,56 @@ def _twice(p: Problem) -> Iterator[Variant]:
 def _wrong_formula(p: Problem) -> Iterator[Variant]:
     kinds = {l: p.net.activations[l - 1].name.partition("(")[0] for l in _sloped(p)}
     for kind in dict.fromkeys(kinds.values()):
-        for text, slope in WRONG_SLOPES.get(kind, {}).items():
+        for text, tree in WRONG_SLOPES.get(kind, {}).items():
 
-            def wrong(s: Step, l: int, right: Approx, slope: Any = slope) -> Approx:
+            def wrong(s: Step, l: int, right: Approx, tree: Expression = tree) -> Approx:
                 f = s.f(l)
-                return s.before.z[l].apply(
-                    lambda v: np.asarray(slope(v, f.f(v), f.parameter)) * 1.0
-                )
+
+                def slope(z: Array) -> Array:
+                    at = {m.z: z, m.a: f.f(z), _PARAMETER: f.parameter}
+                    return np.broadcast_to(evaluated(tree, at), z.shape)
+
+                return s.before.z[l].apply(slope)
 
             alike = [l for l in kinds if kinds[l] == kind]
             yield from in_layers("wrong_slope_formula", "slope", alike, wrong, formula=text)
 
 
-def _s(z: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-z)))
+def _by_text(*trees: Expression) -> Mapping[str, Expression]:
+    return {Plain().quoted(tree): tree for tree in trees}
 
 
-# (z, a, parameter) -> a slope that people write down instead of the right one
-WRONG_SLOPES: Mapping[str, Mapping[str, Callable[[Array, Array, Any], Any]]] = {
-    "sigmoid": {
-        "a (1 + a)": lambda z, a, _: a * (1 + a),
-        "1 - a": lambda z, a, _: 1 - a,
-        "1 - a^2": lambda z, a, _: 1 - a * a,
-        "a (a - 1)": lambda z, a, _: a * (a - 1),
-        "z (1 - z)": lambda z, a, _: z * (1 - z),
-    },
-    "tanh": {
-        "1 - a": lambda z, a, _: 1 - a,
-        "1 + a^2": lambda z, a, _: 1 + a * a,
-        "a (1 - a)": lambda z, a, _: a * (1 - a),
-        "1 - z^2": lambda z, a, _: 1 - z * z,
-        "(1 - a)^2": lambda z, a, _: (1 - a) ** 2,
-    },
+_SIGMOID = 1 / (1 + m.exp(-m.z))
+_STEP = m.if_positive(m.z, 1, 0)
+
+# Slopes that people write down instead of the right one, by what they are called.
+WRONG_SLOPES: Mapping[str, Mapping[str, Expression]] = {
+    "sigmoid": _by_text(m.a * (1 + m.a), 1 - m.a, 1 - m.a**2, m.a * (m.a - 1), m.z * (1 - m.z)),
+    "tanh": _by_text(1 - m.a, 1 + m.a**2, m.a * (1 - m.a), 1 - m.z**2, (1 - m.a) ** 2),
     "relu": {
-        "1 where z <= 0": lambda z, a, _: z <= 0,
-        "sign of z": lambda z, a, _: np.sign(z),
-        "z": lambda z, a, _: z,
+        "1 where z <= 0": m.if_positive(m.z, 0, 1),
+        "sign of z": m.sign(m.z),
+        "z": m.z,
     },
     "leaky_relu": {
-        "0 below 0": lambda z, a, _: z > 0,
-        "the slope below 0 everywhere": lambda z, a, c: np.full_like(z, c),
-        "sides swapped": lambda z, a, c: np.where(z > 0, c, 1.0),
+        "0 below 0": _STEP,
+        "the slope below 0 everywhere": _PARAMETER,
+        "sides swapped": m.if_positive(m.z, _PARAMETER, 1),
     },
-    "elu": {
-        "0 below 0": lambda z, a, _: z > 0,
-        "a below 0": lambda z, a, _: np.where(z > 0, 1.0, a),
-    },
+    "elu": {"0 below 0": _STEP, "a below 0": m.if_positive(m.z, 1, m.a)},
     "selu": {
-        "1 above 0": lambda z, a, _: np.where(z > 0, 1.0, np.minimum(a, 0) + 1.7580993408473766),
-        "0 below 0": lambda z, a, _: 1.0507009873554805 * (z > 0),
+        "1 above 0": m.if_positive(m.z, 1, m.a + 1.7580993408473766),
+        "0 below 0": m.if_positive(m.z, 1.0507009873554805, 0),
     },
-    "gelu": {
-        "a / z": lambda z, a, _: np.where(z == 0, 0.5, a / np.where(z == 0, 1, z)),
-        "relu's": lambda z, a, _: z > 0,
-    },
-    "silu": {
-        "sigmoid(z)": lambda z, a, _: _s(z),
-        "a (1 - a)": lambda z, a, _: a * (1 - a),
-    },
+    "gelu": {"a / z": m.Phi(m.z), "relu's": _STEP},
+    "silu": {"sigmoid(z)": _SIGMOID, **_by_text(m.a * (1 - m.a))},
     "softplus": {
-        "1 - sigmoid(z)": lambda z, a, _: 1 - _s(z),
-        "sigmoid(z) (1 - sigmoid(z))": lambda z, a, _: _s(z) * (1 - _s(z)),
+        "1 - sigmoid(z)": 1 - _SIGMOID,
+        "sigmoid(z) (1 - sigmoid(z))": _SIGMOID * (1 - _SIGMOID),
     },
-    "softsign": {
-        "1 / (1 + |z|)": lambda z, a, _: 1 / (1 + np.abs(z)),
-        "1 / (1 + z^2)": lambda z, a, _: 1 / (1 + z * z),
-    },
-    "mish": {
-        "tanh(softplus(z))": lambda z, a, _: np.tanh(np.logaddexp(0, z)),
-        "relu's": lambda z, a, _: z > 0,
-    },
-    "exp": {"z exp(z)": lambda z, a, _: z * a, "1 / a": lambda z, a, _: 1 / a},
+    "softsign": _by_text(1 / (1 + m.absolute(m.z)), 1 / (1 + m.z**2)),
+    "mish": {"tanh(softplus(z))": m.tanh(m.log(1 + m.exp(m.z))), "relu's": _STEP},
+    "exp": _by_text(m.z * m.exp(m.z), 1 / m.a),
 }
 
 

@@ -8,7 +8,8 @@ from deltarule.explain.check.approx import Approx
 from deltarule.explain.check.mistakes.forward import layers
 from deltarule.explain.check.mistakes.gradients import biased, mistake
 from deltarule.explain.check.mistakes.mistake import in_layers, once
-from deltarule.explain.check.step import Problem, Step, Variant
+from deltarule.explain.check.problem import Problem
+from deltarule.explain.check.step import Step, Variant
 
 
 def _velocity(s: Step) -> Approx:
