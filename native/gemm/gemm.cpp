@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "kernels/gemm_table.hpp"
-#include "machine/cpu.hpp"
 #include "machine/memory.hpp"
 
 namespace deltarule {
@@ -38,18 +36,6 @@ thread_local Buffer<T> buffer_b;  // the block of op(B) of the thread at work
 template <class T>
 thread_local Buffer<T> buffer_c;  // its block of C, where the caller keeps none
 
-template <class T>
-const KernelTable<T>& kernels() {
-#if defined(__x86_64__) || defined(_M_X64)
-  static const KernelTable<T>& table = cpu_level() == Level::avx512 ? avx512_kernels(T{})
-                                       : cpu_level() == Level::avx2 ? avx2_kernels(T{})
-                                                                    : baseline_kernels(T{});
-#else
-  static const KernelTable<T>& table = baseline_kernels(T{});
-#endif
-  return table;
-}
-
 // Rows whose distance is near a multiple of a page fall into one set of the L1 cache.
 template <class T>
 bool conflicts(int64_t stride) {
@@ -61,16 +47,23 @@ bool conflicts(int64_t stride) {
 
 template <class T>
 GemmPlan<T>::GemmPlan(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, int64_t ldb)
-    : table_(&kernels<T>()), trans_a_(trans_a), trans_b_(trans_b), m_(m), n_(n), k_(k), ldb_(ldb) {
-  const int64_t width = table_->width;
+    : kernels_(&kernels<T>()),
+      trans_a_(trans_a),
+      trans_b_(trans_b),
+      m_(m),
+      n_(n),
+      k_(k),
+      ldb_(ldb) {
+  const int64_t width = kernels_->lanes;
   // Few rows leave registers for wider tiles, which read B in longer runs.
-  wide_ = kWidths - 1;
-  while (wide_ > 0 && (table_->max_rows[wide_] < std::min<int64_t>(m_, table_->max_rows[1]) ||
-                       width << (wide_ - 1) >= n_)) {
+  wide_ = GemmTiles<T>::kWidths - 1;
+  while (wide_ > 0 &&
+         (kernels_->gemm.max_rows[wide_] < std::min<int64_t>(m_, kernels_->gemm.max_rows[1]) ||
+          width << (wide_ - 1) >= n_)) {
     --wide_;
   }
   strip_ = width << wide_;
-  panel_rows_ = ceil_div(m_, ceil_div(m_, table_->max_rows[wide_]));
+  panel_rows_ = ceil_div(m_, ceil_div(m_, kernels_->gemm.max_rows[wide_]));
   panels_ = ceil_div(m_, panel_rows_);
   k_blocks_ = std::max<int64_t>(1, ceil_div(k_, kInnerBytes / static_cast<int64_t>(sizeof(T))));
   copies_b_ = trans_b_ || panels_ > (conflicts<T>(ldb_) ? kPanelsInConflict : kPanelsInPlace);
@@ -118,7 +111,7 @@ T* GemmPlan<T>::packed_panel(int64_t panel, int64_t k_block) const {
 // Of a copied strip of op(B); one vector more keeps strips out of each other's cache sets.
 template <class T>
 int64_t GemmPlan<T>::strip_size(int64_t steps) const {
-  return steps * strip_ + table_->width;
+  return steps * strip_ + kernels_->lanes;
 }
 
 // Panels of op(A) with the rows of one k side by side: one stream for the kernel to read.
@@ -128,14 +121,14 @@ void GemmPlan<T>::copy_a(int64_t first, int64_t last) const {
   for (int64_t kb = 0; kb < k_blocks_; ++kb) {
     const int64_t p0 = block_k(kb), p1 = block_k(kb + 1);
     if (trans_a_) {
-      table_->copy(packed_panel(first, kb), panel_rows_, packed_size_, a_ + p0 * lda_ + i0, lda_,
-                   i1 - i0, p1 - p0);
+      kernels_->gemm.copy(packed_panel(first, kb), panel_rows_, packed_size_, a_ + p0 * lda_ + i0,
+                          lda_, i1 - i0, p1 - p0);
       continue;
     }
     for (int64_t panel = first; panel < last; ++panel) {
       const int64_t i = panel_row(panel);
-      table_->transpose(packed_panel(panel, kb), panel_rows_, a_ + i * lda_ + p0, lda_,
-                        panel_row(panel + 1) - i, p1 - p0);
+      kernels_->gemm.transpose(packed_panel(panel, kb), panel_rows_, a_ + i * lda_ + p0, lda_,
+                               panel_row(panel + 1) - i, p1 - p0);
     }
   }
 }
@@ -144,11 +137,13 @@ void GemmPlan<T>::copy_a(int64_t first, int64_t last) const {
 template <class T>
 void GemmPlan<T>::copy_b(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const {
   if (!trans_b_) {
-    table_->copy(to, strip_, strip_size(p1 - p0), b_ + p0 * ldb_ + j0, ldb_, j1 - j0, p1 - p0);
+    kernels_->gemm.copy(to, strip_, strip_size(p1 - p0), b_ + p0 * ldb_ + j0, ldb_, j1 - j0,
+                        p1 - p0);
     return;
   }
   for (int64_t j = j0; j < j1; j += strip_, to += strip_size(p1 - p0)) {
-    table_->transpose(to, strip_, b_ + j * ldb_ + p0, ldb_, std::min(strip_, j1 - j), p1 - p0);
+    kernels_->gemm.transpose(to, strip_, b_ + j * ldb_ + p0, ldb_, std::min(strip_, j1 - j),
+                             p1 - p0);
   }
 }
 
@@ -192,15 +187,15 @@ void GemmPlan<T>::run(int64_t task) const {
       }
       for (int64_t j = j0; j < j1;) {
         // The last strip is taken in powers of two vectors.
-        const int64_t vectors = ceil_div(std::min(strip_, j1 - j), table_->width);
+        const int64_t vectors = ceil_div(std::min(strip_, j1 - j), kernels_->lanes);
         int log = wide_;
         while (1 << log > vectors) --log;
-        const int64_t columns = std::min(j1 - j, static_cast<int64_t>(table_->width) << log);
+        const int64_t columns = std::min(j1 - j, static_cast<int64_t>(kernels_->lanes) << log);
         args.b = copies_b_ ? copied + (j - j0) / strip_ * strip_size(args.k) + (j - j0) % strip_
                            : b_ + p0 * ldb_ + j;
         args.c = out + (i0 - row0) * out_ld + j - j0;
-        args.tail = static_cast<int>((columns - 1) % table_->width + 1);
-        (by_row ? table_->by_row : table_->by_step)[log][rows - 1](args);
+        args.tail = static_cast<int>((columns - 1) % kernels_->lanes + 1);
+        (by_row ? kernels_->gemm.by_row : kernels_->gemm.by_step)[log][rows - 1](args);
         j += columns;
       }
       if (epilogue_ != nullptr && kb + 1 == k_blocks_ &&
@@ -218,7 +213,7 @@ template <class T>
 void GemmPlan<T>::run_all(Pool& pool) {
   const bool parallel = tasks() > 1 && m_ * n_ * k_ >= kWorthSharing;
   if (panels_ > 1 && n_ > 2 * strip_ && conflicts<T>(lda_)) {
-    packed_size_ = ceil_div(k_, k_blocks_) * panel_rows_ + table_->width;
+    packed_size_ = ceil_div(k_, k_blocks_) * panel_rows_ + kernels_->lanes;
     packed_a_ = buffer_a<T>.at_least(k_blocks_ * panels_ * packed_size_);
     const int64_t parts = parallel ? std::min(panels_, kTasks) : 1;
     pool.parallel_for(static_cast<int>(parts), [&](int part) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/kernels.hpp"
 #include "machine/pool.hpp"
 
 namespace deltarule {
@@ -38,9 +39,6 @@ void gemm(Pool& pool, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t 
           const T* a, int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc,
           const Epilogue<T>* epilogue = nullptr);
 
-template <class T>
-struct KernelTable;
-
 // A product and how it is taken apart: into tasks that may run in any order, on any threads. For
 // those who have other work beside it; everybody else calls gemm.
 template <class T>
@@ -68,7 +66,7 @@ class GemmPlan {
   void copy_b(T* to, int64_t p0, int64_t p1, int64_t j0, int64_t j1) const;
   void run_all(Pool& pool);
 
-  const KernelTable<T>* table_;
+  const Kernels<T>* kernels_;
   bool trans_a_, trans_b_;
   int64_t m_, n_, k_, ldb_;
   T alpha_ = 1, beta_ = 0;

@@ -5,31 +5,29 @@
 
 namespace deltarule {
 
-const Kernels<float>& kernels_baseline_float();
-const Kernels<double>& kernels_baseline_double();
+// Each defined by a level.cpp of its own.
+#define DELTARULE_TABLES(level)         \
+  namespace level {                     \
+  const Kernels<float>& table(float);   \
+  const Kernels<double>& table(double); \
+  }
+DELTARULE_TABLES(level_baseline)
 #if defined(__x86_64__) || defined(_M_X64)
-const Kernels<float>& kernels_avx2_float();
-const Kernels<double>& kernels_avx2_double();
-const Kernels<float>& kernels_avx512_float();
-const Kernels<double>& kernels_avx512_double();
+DELTARULE_TABLES(level_avx2)
+DELTARULE_TABLES(level_avx512)
 #endif
+#undef DELTARULE_TABLES
 
-template <>
-const Kernels<float>& kernels<float>() {
+template <class T>
+const Kernels<T>& kernels() {
 #if defined(__x86_64__) || defined(_M_X64)
-  if (cpu_level() == Level::avx512) return kernels_avx512_float();
-  if (cpu_level() == Level::avx2) return kernels_avx2_float();
+  if (cpu_level() == Level::avx512) return level_avx512::table(T{});
+  if (cpu_level() == Level::avx2) return level_avx2::table(T{});
 #endif
-  return kernels_baseline_float();
+  return level_baseline::table(T{});
 }
 
-template <>
-const Kernels<double>& kernels<double>() {
-#if defined(__x86_64__) || defined(_M_X64)
-  if (cpu_level() == Level::avx512) return kernels_avx512_double();
-  if (cpu_level() == Level::avx2) return kernels_avx2_double();
-#endif
-  return kernels_baseline_double();
-}
+template const Kernels<float>& kernels<float>();
+template const Kernels<double>& kernels<double>();
 
 }  // namespace deltarule

@@ -1,4 +1,4 @@
-// The table of inner loops that each CPU level fills (see level.hpp); the rest of the core calls
+// The table of inner loops that each CPU level fills (see level.cpp); the rest of the core calls
 // through it and is compiled once, for the oldest CPU.
 #pragma once
 
@@ -70,9 +70,45 @@ struct TinyRun {
   double* objective;  // takes the loss of each step, or nullptr
 };
 
+// A tile of a large product.
+template <class T>
+struct TileArgs {
+  const T* a;  // the tile's first row of op(A)
+  int64_t as;  // between rows (row-major A), or between steps of k (transposed or packed A)
+  const T* b;  // the tile's first column of op(B)
+  int64_t bs;  // between steps of k
+  T* c;
+  int64_t cs;
+  int64_t k;
+  T alpha, beta;
+  int tail;  // live lanes of the last vector, 1 .. lanes
+};
+
+// What gemm is made of: see gemm_tiles.hpp.
+template <class T>
+struct GemmTiles {
+  static constexpr int kMaxRows = 14;  // of the tallest tile of any level
+  static constexpr int kWidths = 4;    // tiles are 1, 2, 4 or 8 vectors wide
+
+  using Kernel = void (*)(const TileArgs<T>&);
+  int max_rows[kWidths];              // tallest tile for each number of vectors
+  Kernel by_row[kWidths][kMaxRows];   // A row-major; [log2(vectors)][rows - 1], null above max_rows
+  Kernel by_step[kWidths][kMaxRows];  // A transposed or packed: the rows of one k lie side by side
+
+  // Both write up to a vector's elements more than asked for behind each strip.
+  // Cuts rows into strips of `strip` elements that lie `apart` from each other:
+  // to[j / strip * apart + p * strip + j % strip] = from[p * ld + j] for p < k, j < columns.
+  void (*copy)(T* to, int64_t strip, int64_t apart, const T* from, int64_t ld, int64_t columns,
+               int64_t k);
+  // One strip of a transposed matrix: to[p * strip + j] = from[j * ld + p] for p < k, j < columns.
+  void (*transpose)(T* to, int64_t strip, const T* from, int64_t ld, int64_t columns, int64_t k);
+};
+
 template <class T>
 struct Kernels {
   int lanes;  // vector length
+
+  GemmTiles<T> gemm;
 
   void (*product)(const Product<T>& p);
 

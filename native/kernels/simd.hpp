@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -89,35 +90,7 @@ DELTARULE_INLINE Vec<T> splat(T x) {
   else
     return (Vec<T>)_mm256_set1_pd(x);
 #else
-  Vec<T> v{};
-  for (int i = 0; i < kLanes<T>; ++i) v[i] = x;
-  return v;
-#endif
-}
-
-// The first n lanes from p, zeros beyond; nothing beyond p + n is read.
-template <class T>
-DELTARULE_INLINE Vec<T> load_first(const T* p, int n) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
-    return (Vec<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
-  else
-    return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
-#else
-  Vec<T> v{};
-  for (int i = 0; i < n; ++i) v[i] = p[i];
-  return v;
-#endif
-}
-template <class T>
-DELTARULE_INLINE void store_first(T* p, Vec<T> v, int n) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
-  else
-    _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
-#else
-  for (int i = 0; i < n; ++i) p[i] = v[i];
+  return x - Vec<T>{};  // x, in every lane; + would lose the sign of -0
 #endif
 }
 
@@ -129,6 +102,100 @@ DELTARULE_INLINE Ints<T> first_lanes(int n) {
   Ints<T> limit = lane - lane + n;
   return lane < limit;
 }
+// The first n = 1 .. kLanes lanes, for loads (zeros beyond) and stores that touch no others.
+#if defined(__AVX512F__)
+constexpr bool kCheapMasks = true;
+template <class T>
+using Mask = std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8>;
+template <class T>
+DELTARULE_INLINE Mask<T> mask_first(int n) {
+  return static_cast<Mask<T>>((1u << n) - 1);
+}
+template <class T>
+DELTARULE_INLINE Vec<T> load(const T* p, Mask<T> mask) {
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_loadu_ps(mask, p);
+  else
+    return (Vec<T>)_mm512_maskz_loadu_pd(mask, p);
+}
+template <class T>
+DELTARULE_INLINE void store(T* p, Vec<T> v, Mask<T> mask) {
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(p, mask, (__m512)v);
+  else
+    _mm512_mask_storeu_pd(p, mask, (__m512d)v);
+}
+#elif defined(__AVX2__)
+constexpr bool kCheapMasks = false;
+template <class T>
+using Mask = Ints<T>;
+template <class T>
+DELTARULE_INLINE Mask<T> mask_first(int n) {
+  return first_lanes<T>(n);
+}
+template <class T>
+DELTARULE_INLINE Vec<T> load(const T* p, Mask<T> mask) {
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_maskload_ps(p, (__m256i)mask);
+  else
+    return (Vec<T>)_mm256_maskload_pd(p, (__m256i)mask);
+}
+template <class T>
+DELTARULE_INLINE void store(T* p, Vec<T> v, Mask<T> mask) {
+  if constexpr (sizeof(T) == 4)
+    _mm256_maskstore_ps(p, (__m256i)mask, (__m256)v);
+  else
+    _mm256_maskstore_pd(p, (__m256i)mask, (__m256d)v);
+}
+#else
+constexpr bool kCheapMasks = false;
+template <class T>
+using Mask = int;
+template <class T>
+DELTARULE_INLINE Mask<T> mask_first(int n) {
+  return n;
+}
+template <class T>
+DELTARULE_INLINE Vec<T> load(const T* p, Mask<T> n) {
+  Vec<T> v{};
+  unroll<kLanes<T>>([&](auto i) {
+    constexpr int lane = i;
+    if (lane < n) v[lane] = p[lane];
+  });
+  return v;
+}
+template <class T>
+DELTARULE_INLINE void store(T* p, Vec<T> v, Mask<T> n) {
+  unroll<kLanes<T>>([&](auto i) {
+    constexpr int lane = i;
+    if (lane < n) p[lane] = v[lane];
+  });
+}
+#endif
+
+template <class T>
+DELTARULE_INLINE Vec<T> load_first(const T* p, int n) {
+  return load(p, mask_first<T>(n));
+}
+template <class T>
+DELTARULE_INLINE void store_first(T* p, Vec<T> v, int n) {
+  store<T>(p, v, mask_first<T>(n));
+}
+
+// Keeps v in a register: the compiler forgets where it has come from.
+template <class T>
+DELTARULE_INLINE void pin(Vec<T>& v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#else
+  (void)v;
+#endif
+}
+
 template <class T>
 DELTARULE_INLINE Vec<T> keep(Ints<T> mask, Vec<T> v) {
   return (Vec<T>)(mask & (Ints<T>)v);
@@ -223,5 +290,81 @@ template <class T>
 DELTARULE_INLINE T sum(Vec<T> v) {
   return sum_everywhere<T>(v)[0];
 }
+
+// kBlock columns of kLanes rows, from column p on, become kBlock rows that lie `apart`.
+#if defined(__AVX512F__) || defined(__AVX2__)
+template <class T>
+constexpr int kBlock = 16 / sizeof(T);
+
+// Register i takes elements of the rows i, i + kBlock, ... by 128-bit loads, so that only the
+// shuffles inside 128-bit lanes remain.
+template <class T>
+DELTARULE_INLINE Vec<T> load_apart(const T* const (&rows)[kLanes<T>], int i, int64_t p) {
+  const auto at = [&](int r) { return rows[i + r * kBlock<T>] + p; };
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(at(0)));
+    x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps(at(1)));
+    x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps(at(2)));
+    return (Vec<T>)_mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps(at(3)));
+  } else {
+    __m512d x = _mm512_castpd128_pd512(_mm_loadu_pd(at(0)));
+    x = _mm512_mask_broadcast_f64x2(x, 0x0c, _mm_loadu_pd(at(1)));
+    x = _mm512_mask_broadcast_f64x2(x, 0x30, _mm_loadu_pd(at(2)));
+    return (Vec<T>)_mm512_mask_broadcast_f64x2(x, 0xc0, _mm_loadu_pd(at(3)));
+  }
+#else
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(at(0))),
+                                        _mm_loadu_ps(at(1)), 1);
+  else
+    return (Vec<T>)_mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(at(0))),
+                                        _mm_loadu_pd(at(1)), 1);
+#endif
+}
+
+// Elements of x and y in turns, from the low half of each 128-bit lane, or from the high one.
+template <class T, int High, int... I>
+DELTARULE_INLINE Vec<T> interleave(Vec<T> x, Vec<T> y, std::integer_sequence<int, I...>) {
+  constexpr int lane = 16 / sizeof(T);
+  return __builtin_shufflevector(
+      x, y, (I / lane * lane + High * lane / 2 + I % lane / 2 + I % 2 * kLanes<T>)...);
+}
+template <class T>
+DELTARULE_INLINE Vec<T> low(Vec<T> x, Vec<T> y) {
+  return interleave<T, 0>(x, y, std::make_integer_sequence<int, kLanes<T>>{});
+}
+template <class T>
+DELTARULE_INLINE Vec<T> high(Vec<T> x, Vec<T> y) {
+  return interleave<T, 1>(x, y, std::make_integer_sequence<int, kLanes<T>>{});
+}
+
+template <class T>
+DELTARULE_INLINE void transpose_block(T* to, int64_t apart, const T* const (&rows)[kLanes<T>],
+                                      int64_t p) {
+  const Vec<T> x0 = load_apart<T>(rows, 0, p), x1 = load_apart<T>(rows, 1, p);
+  if constexpr (sizeof(T) == 8) {
+    store<T>(to, low<T>(x0, x1));
+    store<T>(to + apart, high<T>(x0, x1));
+  } else {
+    using Pairs = Vec<double>;
+    const Vec<T> x2 = load_apart<T>(rows, 2, p), x3 = load_apart<T>(rows, 3, p);
+    const Pairs low_01 = (Pairs)low<T>(x0, x1), low_23 = (Pairs)low<T>(x2, x3);
+    const Pairs high_01 = (Pairs)high<T>(x0, x1), high_23 = (Pairs)high<T>(x2, x3);
+    store<T>(to, (Vec<T>)low<double>(low_01, low_23));
+    store<T>(to + apart, (Vec<T>)high<double>(low_01, low_23));
+    store<T>(to + 2 * apart, (Vec<T>)low<double>(high_01, high_23));
+    store<T>(to + 3 * apart, (Vec<T>)high<double>(high_01, high_23));
+  }
+}
+#else
+template <class T>
+constexpr int kBlock = 1;
+template <class T>
+DELTARULE_INLINE void transpose_block(T* to, int64_t, const T* const (&rows)[kLanes<T>],
+                                      int64_t p) {
+  for (int i = 0; i < kLanes<T>; ++i) to[i] = rows[i][p];
+}
+#endif
 
 }  // namespace deltarule::DELTARULE_LEVEL

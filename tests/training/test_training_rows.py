@@ -11,7 +11,7 @@ from scipy import sparse
 
 import deltarule as dr
 from deltarule.network.data import check_targets
-from deltarule.training.holdout import _hold_out
+from deltarule.training.holdout import hold_out
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
@@ -32,7 +32,7 @@ def validation_rows(Y: Any, share: float, loss: str, outputs: int, rng: int = 0)
     net = dr.Network([1, outputs], loss=loss)
     encoded = check_targets(net.loss, Y, len(Y), outputs, net.dtype)
     A = np.arange(len(Y), dtype=float)[:, None]
-    rows, held = _hold_out(net, A, encoded, None, share, rng)
+    rows, held = hold_out(net, A, encoded, None, share, rng)
     assert rows is not None
     assert held is not None
     numbers = held.X[:, 0].astype(int)

@@ -22,11 +22,11 @@ from deltarule.cli.app import (
     require_picture,
 )
 from deltarule.cli.output import (
-    encoding,
     err,
     fail,
     note,
     out,
+    print_encoding,
     printing,
     reported,
     show_document,
@@ -244,5 +244,4 @@ def info(model: Model, as_json: Json = False) -> None:
         if loaded is None:
             print("a bare network: no table encoding")
         else:
-            out.print()
-            show_document(encoding(loaded))
+            print_encoding(loaded)

@@ -12,8 +12,7 @@ import rich.table
 import typer
 from rich.console import Console
 
-from deltarule.document import Document, Lines, Notes, Table, Title, json, text
-from deltarule.document.blocks import Block
+from deltarule.document import Document, Notes, Table, json, text
 from deltarule.errors import DeltaruleError
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _fitted(of: Table) -> rich.table.Table:
     return fitted
 
 
-def encoding(model: TableModel) -> Document:
+def print_encoding(model: TableModel) -> None:
     """What a model predicts, and from which columns."""
     from deltarule.tabular import TextColumn  # Polars is slow to import
     from deltarule.tabular.wording import goal_line, label
@@ -111,9 +110,9 @@ def encoding(model: TableModel) -> Document:
         more = f" and {len(names) - limit} more" if len(names) > limit else ""
         return ", ".join(map(label, names[:limit])) + more
 
-    blocks: list[Block] = [Title(goal_line(model.target))]
+    out.print(f"\n{goal_line(model.target)}", soft_wrap=True)
     if model.target.task == "classify":
-        blocks.append(Lines([f"classes: {some(model.target.classes)}"], tight=True))
+        out.print(f"classes: {some(model.target.classes)}")
     rows = []
     for column in model.encoder.columns:
         if isinstance(column, TextColumn):
@@ -122,4 +121,5 @@ def encoding(model: TableModel) -> Document:
         else:
             flag = ", missing flagged" if column.flagged else ""
             rows.append((label(column.name), f"{column.kind}{flag}"))
-    return Document([*blocks, Table(("column", "encoded as"), rows, "ll")])
+    out.print()
+    show_document(Document([Table(("column", "encoded as"), rows, "ll")]))
