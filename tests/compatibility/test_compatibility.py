@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from described import FOLDS_AND_SPACE, described, numbers, table, train_with
 
 import deltarule as dr
+from compatibility.described import FOLDS_AND_SPACE, described, numbers, table, train_with
 
 HERE = Path(__file__).parent
 VERSIONS = ("v0_1_0",)
