@@ -68,5 +68,13 @@ def _require(
     prefix = "" if owner is None else f"{type(owner).__name__}: "
     for name, value in values.items():
         is_kind = isinstance(value, kind) and not isinstance(value, bool)
-        if not is_kind or not low <= value < high:
-            raise SpecError(f"{prefix}{name} must be {need}, got {value!r}")
+        if not is_kind or not low <= _as(kind, value) < high:
+            raise SpecError(f"{prefix}{name} must be {need}, got {value!r:.60}")
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """The number to compare; a whole number beyond all floats counts as infinite among them."""
+    try:
+        return value if kind is numbers.Integral else float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

@@ -258,6 +258,12 @@ def test_a_fragment_brings_its_styles_and_they_meet_no_others() -> None:
     assert "@page" in html.write(ALL)
 
 
+def test_what_covers_a_shadow_hides_no_ink_on_a_ground_that_is_not_told() -> None:
+    ground = html.css().split("--ground:")[1].split(";")[0]
+    assert "from currentColor" in ground  # white under dark ink, black under light ink
+    assert "Canvas" not in ground
+
+
 def test_pages_are_light_and_dark_and_wide_tables_scroll() -> None:
     sheet = html.css()
     assert "color-scheme: light dark" in sheet

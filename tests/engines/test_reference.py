@@ -347,5 +347,7 @@ def test_names() -> None:
     assert get_engine("reference", net.spec).name == "reference"
     assert get_engine("auto", net.spec).supports(net.spec)
     assert "reference" in engine_names()
+    with pytest.raises(SpecError, match=r"unknown engine \['reference'\]"):
+        get_engine(["reference"], net.spec)  # type: ignore[arg-type]
     with pytest.raises(SpecError, match=r"unknown engine 'refrence'\. Did you mean 'reference'"):
         get_engine("refrence", net.spec)

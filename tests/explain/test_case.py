@@ -230,6 +230,30 @@ def test_an_estimator_takes_its_own_labels(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([[1, np.nan]], None, "(?s)Input X contains NaN.*First: NaN at row 0, column 1"),
+        (np.nan, None, "Expected 2D array, got scalar array instead"),
+        ("text", None, "text: no such file"),
+        ([["a", "b"]], None, "could not convert string to float: 'a'\nFirst: 'a' at row 0"),
+        ([[["a"]]], None, "dim 3|could not convert"),
+        ([[1, 10**400]], None, "int too large to convert to float"),
+        ([[1, 1j]], None, "complex"),
+        (np.zeros((1, 3)), None, "X has 3 features, but MLPClassifier is expecting 2"),
+        (np.zeros((0, 2)), None, "0 sample"),
+        ([[1, 2]], ["maybe"], "`y` has classes not in `self.classes_`"),
+        ([[1, 2]], [{}], "Unknown label type"),
+    ],
+)
+def test_what_an_estimator_refuses_is_an_error_of_ours(x: Any, y: Any, message: str) -> None:
+    est = dr.MLPClassifier(hidden_layer_sizes=(3,), solver="lbfgs", alpha=1, random_state=0)
+    est.fit(frame().select("a", "b").to_numpy(), frame()["kind"].to_numpy())
+    with pytest.raises(dr.DataError) as caught:
+        case_of(est, x, y)
+    assert re.search(message, str(caught.value)), caught.value
+
+
 def test_an_estimator_takes_a_table_as_it_stands(tmp_path: Path) -> None:
     table = frame().select("a", "b", "kind")
     table.write_csv(tmp_path / "t.csv")
@@ -369,6 +393,8 @@ WRONG: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (BARE, {"X": X, "Y": Y, "sample_weight": [-1]}, dr.DataError, "sample_weight is negative"),
     (BARE, {"learning_rate": 0}, dr.SpecError, "learning_rate must be a finite number > 0, got 0"),
     (BARE, {"l2": -1}, dr.SpecError, "l2 must be a finite number >= 0, got -1"),
+    (BARE, {"l2": 10**400}, dr.SpecError, "l2 must be a finite number >= 0, got 1000"),
+    (BARE, {"learning_rate": 10**400}, dr.SpecError, "learning_rate must be a finite number > 0"),
     (BARE, {"edges": 3}, dr.SpecError, "edges: one bool array per layer (2) is needed, got 3"),
     (BARE, {"edges": [[[1]]]}, dr.SpecError, "one bool array per layer (2) is needed, got 1"),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from deltarule.equations.losses import loss_names
 from deltarule.errors import DataError, SpecError
 from deltarule.network.gradients import backward, forward
 from deltarule.network.network import Network, fold_biases, unfold_biases
+from deltarule.training import train
 from support.oracles import hidden_names, own_sigmoid
 
 # -- what it is ------------------------------------------------------------------------------------
@@ -335,3 +337,16 @@ def test_html_escapes_a_users_name() -> None:
     rows = [[cell.text for cell in row] for row in table.iter("tr")]
     assert rows[0][:2] == ["layer", "units"]
     assert rows[1][2] == "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("other", [None, "mazur", {"sizes": [2, 1]}, [2, 1], Network])
+def test_what_is_no_network_is_refused(other: Any) -> None:
+    X, Y = np.zeros((3, 2)), np.zeros((3, 1))
+    calls: list[Callable[[], object]] = [
+        lambda: forward(other, X),
+        lambda: backward(other, X, Y),
+        lambda: train(other, X, Y, epochs=1),
+    ]
+    for call in calls:
+        with pytest.raises(SpecError, match="a Network is needed, got "):
+            call()

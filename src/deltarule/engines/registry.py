@@ -33,10 +33,10 @@ def get_engine(name: str, spec: Spec) -> Engine:
 
     Raises SpecError for an unknown name, or an engine that cannot run this network.
     """
+    if not isinstance(name, str) or name not in ("auto", *_ENGINES):
+        raise unknown_name("engine", name, ["auto", *_ENGINES])
     if name == "auto":
         return next(engine for engine in reversed(_ENGINES.values()) if engine.supports(spec))
-    if name not in _ENGINES:
-        raise unknown_name("engine", name, ["auto", *_ENGINES])
     engine = _ENGINES[name]
     if not engine.supports(spec):
         raise SpecError(

@@ -84,6 +84,8 @@ def _require_labels(y: Any, *, quantities: bool) -> None:
 def _place_of_text(X: Any) -> str:
     """Where the first cell of X stands that is no number; "" if it cannot be told."""
     cells = np.asarray(X, dtype=object)
+    if cells.ndim not in (1, 2):
+        return ""
     for index, cell in np.ndenumerate(cells):
         try:
             float(cell)
@@ -104,7 +106,7 @@ def _place_of_bad_value(X: Any, dtype: np.dtype[Any]) -> str:
         return ""
     with np.errstate(over="ignore"):
         bad = np.argwhere(~np.isfinite(values.astype(dtype)))
-    if not len(bad) or values.ndim > 2:
+    if not len(bad) or values.ndim not in (1, 2):
         return ""
     at = tuple(int(i) for i in bad[0])
     place = at if rows is None else (int(rows.row[at[0]]), int(rows.col[at[0]]))

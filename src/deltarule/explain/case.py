@@ -281,10 +281,13 @@ def _of_estimator(est: BaseMLP, X: Any, y: Any) -> tuple[Case, Any, Any]:
     if isinstance(X, str | Path):
         X, y = _columns(net, X, y)
         y = y[:, 0] if y.shape[1] == 1 else y
-    if X is not None:
-        X = checked(est, _rows(X, net.sizes[0]))
-    if y is not None:
-        y = est._encoded([y] if _dimensions(y) == 0 else y)
+    try:
+        if X is not None:
+            X = checked(est, _rows(X, net.sizes[0]))
+        if y is not None:
+            y = est._encoded([y] if _dimensions(y) == 0 else y)
+    except (TypeError, ValueError, OverflowError) as error:  # scikit-learn's, in its words
+        raise DataError(str(error)) from None
     return Case(net), X, y
 
 

@@ -15,7 +15,7 @@ from deltarule.equations.losses import shares
 from deltarule.equations.params import Array
 from deltarule.errors import SpecError
 from deltarule.network.data import check_inputs, check_sample_weight, check_targets, is_sparse
-from deltarule.network.network import Network
+from deltarule.network.network import Network, require_network
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def forward(net: Network, X: Any) -> ForwardPass:
 
     Raises DataError for a wrong shape, text, NaN or infinity (with row and column).
     """
+    require_network(net)
     with np.errstate(all="ignore"):
         z, a = backprop.forward(net.layers(), check_inputs(X, net.sizes[0], net.dtype))
     return ForwardPass(z, a)

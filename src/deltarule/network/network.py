@@ -294,6 +294,12 @@ def _numbers(what: str, values: Any) -> Array:
     return array
 
 
+def require_network(value: Any) -> None:
+    """Raise SpecError for what is no Network."""
+    if not isinstance(value, Network):
+        raise SpecError(f"a Network is needed, got {value!r:.60}")
+
+
 def fold_biases(net: Network) -> Network:
     """The same network with each bias as the weight w_0 of an input fixed to 1 (SPEC C3).
 

@@ -18,7 +18,7 @@ from deltarule.equations.optimizers import LBFGS, Optimizer, get_optimizer
 from deltarule.equations.schedules import Schedule, get_schedule
 from deltarule.errors import DataError, SpecError
 from deltarule.network.data import check_inputs, check_sample_weight, check_targets
-from deltarule.network.network import Network
+from deltarule.network.network import Network, require_network
 from deltarule.training.callbacks import Callback, Progress, as_callbacks
 from deltarule.training.checkpoint import Checkpoint, CheckpointFile, digest, get_checkpoint
 from deltarule.training.history import History
@@ -109,6 +109,7 @@ def train(
     DivergenceError
         The loss is not finite; the network keeps its last good parameters.
     """
+    require_network(net)
     seed = entropy(rng)
     rule = get_optimizer(optimizer, learning_rate)
     plan = get_schedule(schedule)

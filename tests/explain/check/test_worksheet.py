@@ -313,6 +313,16 @@ def test_a_bad_sheet_is_told_where(bad: dict[str, Any], says: str) -> None:
         check_worksheet(bad)
 
 
+@pytest.mark.parametrize("most", [0, 1.5, "2", None])
+def test_mistakes_of_an_explanation_are_counted(most: Any) -> None:
+    for check in (
+        lambda: check_worksheet("mazur", most_mistakes=most),
+        lambda: dr.check_implementation(lambda *a: None, most_mistakes=most),
+    ):
+        with pytest.raises(dr.SpecError, match="most_mistakes must be a whole number >= 1"):
+            check()
+
+
 def test_the_file_is_named(tmp_path: Any) -> None:
     path = tmp_path / "bad.json"
     path.write_text(json.dumps(claiming(z=[["one"]])))

@@ -415,6 +415,7 @@ def changing() -> Any:
         ((rosen, lambda t: t[:3], X0), r"has shape \(3,\), its parameters have \(5,\)"),
         ((rosen, rosen_der, [np.nan, 1.0]), "theta0 holds NaN"),
         ((rosen, rosen_der, []), "theta0 holds no numbers"),
+        ((rosen, rosen_der, {}), "theta0 holds no numbers"),
         ((rosen, rosen_der, ["a", "b"]), "theta0: real numbers are needed"),
         ((lambda p: 0.0, lambda p: {"a": 1}, {"b": X0}), "a dict with the keys"),
         ((lambda p: 0.0, lambda p: [X0], [X0, X0]), "has 1 arrays for 2"),
@@ -425,6 +426,11 @@ def test_what_does_not_fit_is_refused(arguments: tuple[Any, Any, Any], message: 
         check_objective(*arguments)
 
 
+def test_further_arguments_are_a_tuple() -> None:
+    with pytest.raises(dr.SpecError, match="args must be a tuple of further arguments, got 3"):
+        check_objective(rosen, rosen_der, X0, args=3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
@@ -433,6 +439,13 @@ def test_what_does_not_fit_is_refused(arguments: tuple[Any, Any, Any], message: 
         ({"a": slice(0, 3), "b": slice(2, 5)}, "they hold 6"),
         ({"a": slice(0, 5, 2)}, "a slice with step 1"),
         ({"a": slice(3, 3)}, "that is not empty"),
+        ({"a": slice(3, 7), "b": 5}, "they hold 7"),
+        ({"a": 10**30}, "they hold 10{30}"),
+        ({"a": "ab"}, r"blocks\['a'\]: a shape of whole numbers or a slice is needed, got 'ab'"),
+        ({"a": None}, "got None"),
+        ({"a": (-1, -5)}, r"got \(-1, -5\)"),
+        ({"a": slice("x", None)}, "a slice is needed"),
+        (["a", "b"], r"blocks must be a dict of names and shapes or slices, got \['a', 'b'\]"),
     ],
 )
 def test_blocks_that_do_not_fit_are_refused(blocks: Any, message: str) -> None:

@@ -85,6 +85,7 @@ def check_implementation(
     SpecError
         It cannot be called with any layout, or returns something else: with its own error.
     """
+    options.count(None, most_mistakes=most_mistakes)
     if step is None:
         step = _takes(function) >= 5
     told = {

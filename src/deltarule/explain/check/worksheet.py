@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule import options
 from deltarule.equations.params import Array
 from deltarule.explain.case import case_of
 from deltarule.explain.check.judge import Place, judge
@@ -73,6 +74,7 @@ def check_worksheet(
     SpecError
         A file that is not a worksheet: with the place in it and what was expected.
     """
+    options.count(None, most_mistakes=most_mistakes)
     sheet = read_worksheet(source)
     judgement = judge(sheet.problem, sheet.claims)
     return reported(

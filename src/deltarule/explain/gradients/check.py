@@ -234,7 +234,7 @@ def _with_drawn(case: Case, samples: int, rng: np.random.Generator) -> tuple[str
 
 def _sources(net: Network, engine: str) -> list[str]:
     """The engines whose gradients are checked."""
-    if engine != "all":
+    if not (isinstance(engine, str) and engine == "all"):
         return [get_engine(engine, net.spec).name]
     return [name for name in engine_names() if _can_run(name, net)]
 

@@ -6,8 +6,10 @@ has the structure of `theta0`, as fresh copies, and everything here works on one
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -57,9 +59,9 @@ class Structure:
         self.shapes = [one.shape for one in arrays]
         self.dtypes = [one.dtype if one.dtype.kind == "f" else np.dtype(float) for one in arrays]
         self.gradient_dtype = np.dtype(float)
-        self.theta = self.flat(arrays)
-        if not self.theta.size:
+        if not any(one.size for one in arrays):
             raise SpecError("theta0 holds no numbers")
+        self.theta = self.flat(arrays)
         if not np.isfinite(self.theta).all():
             raise SpecError("theta0 holds NaN or infinity")
 
@@ -126,6 +128,8 @@ class ObjectiveFunction:
                 "grad_fn must be a function of the parameters, or True if loss_fn returns "
                 f"(loss, gradient); got {grad_fn!r}"
             )
+        if not isinstance(args, list | tuple):
+            raise SpecError(f"args must be a tuple of further arguments, got {args!r:.60}")
         self.structure = Structure(theta0)
         self.theta = self.structure.theta
         self.both = grad_fn is True
@@ -263,6 +267,26 @@ class ObjectiveFunction:
         return changes
 
 
+def _block(name: Any, given: Any, size: int, end: int) -> tuple[int, tuple[int, ...]]:
+    """Where a block starts, given as a slice or as a shape after those before it, and its shape."""
+    try:
+        if isinstance(given, slice):
+            start, stop, step = given.indices(size)
+            if step != 1 or stop <= start:
+                raise SpecError(
+                    f"blocks[{name!r}]: a slice with step 1 that is not empty is needed"
+                )
+            return start, (stop - start,)
+        shape = tuple(map(index, given if np.iterable(given) else [given]))
+    except TypeError:
+        shape = (-1,)
+    if min(shape, default=0) < 0:
+        raise SpecError(
+            f"blocks[{name!r}]: a shape of whole numbers or a slice is needed, got {given!r:.60}"
+        )
+    return end, shape
+
+
 def _checked_blocks(
     blocks: Blocks | None, structure: Structure
 ) -> dict[str, tuple[int, tuple[int, ...]]]:
@@ -275,27 +299,20 @@ def _checked_blocks(
         }
     if structure.keys is not None:
         raise SpecError("blocks name parts of one flat theta0; a dict or list has its own names")
+    if not isinstance(blocks, Mapping):
+        raise SpecError(f"blocks must be a dict of names and shapes or slices, got {blocks!r:.60}")
     size = structure.theta.size
     found: dict[str, tuple[int, tuple[int, ...]]] = {}
     end = 0
     for name, given in blocks.items():
-        if isinstance(given, slice):
-            start, stop, step = given.indices(size)
-            if step != 1 or stop <= start:
-                raise SpecError(
-                    f"blocks[{name!r}]: a slice with step 1 that is not empty is needed"
-                )
-            shape: tuple[int, ...] = (stop - start,)
-        else:
-            shape = (given,) if isinstance(given, int) else tuple(given)
-            start = end
-        end = start + int(np.prod(shape))
+        start, shape = _block(name, given, size, end)
+        end = start + math.prod(shape)
         found[str(name)] = (start, shape)
-    covered = np.zeros(size + max(0, end - size), dtype=int)
+    covered = np.zeros(size, dtype=int)
     for start, shape in found.values():
-        covered[start : start + int(np.prod(shape))] += 1
-    if len(covered) > size or (covered != 1).any():
-        total = sum(int(np.prod(shape)) for _, shape in found.values())
+        covered[start : start + math.prod(shape)] += 1
+    total = sum(math.prod(shape) for _, shape in found.values())
+    if total != size or (covered != 1).any():
         raise SpecError(
             f"blocks must hold each of the {size} numbers of theta0 once; they hold {total}"
             + (f", and none holds number {int(np.argmin(covered))}" if (covered == 0).any() else "")
