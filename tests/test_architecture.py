@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ EXPLAIN_FLOORS = [
     ["check", "counts", "derive", "descent", "diagnose", "gradients", "notation_table", "trace"],
     ["explain"],
 ]
+TOP = Path(__file__).resolve().parents[1]
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 
@@ -164,3 +166,12 @@ def _functions(path: Path) -> Iterator[tuple[str, int]]:
             body = node.body[1:] if is_doc else node.body
             if body:
                 yield node.name, (node.end_lineno or 0) - body[0].lineno + 1
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md", "native/README.md"])
+def test_pages_about_the_house_name_files_that_exist(page: str) -> None:
+    named = set(re.findall(r"`([\w/]+\.(?:py|hpp|cpp|css))`", (TOP / page).read_text("utf-8")))
+    folders = (TOP / "src" / "deltarule", TOP / "native", TOP / "tests", TOP / "docs")
+    there = {f"{TOP.name}/{p.relative_to(TOP).as_posix()}" for f in folders for p in f.rglob("*.*")}
+    assert named
+    assert [one for one in sorted(named) if not any(p.endswith(f"/{one}") for p in there)] == []
