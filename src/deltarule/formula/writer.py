@@ -170,7 +170,7 @@ class Writer:
             return self.ident(node.letter, node.indices)
         if isinstance(node, fn.Function):
             return self.ident(node.name) + self.brackets(self.write(node.argument))
-        if isinstance(node, fn.Equation):
+        if isinstance(node, fn.Equation | fn.Comparison):
             return self.write(node.left) + self.relation(node.sign) + self.write(node.right)
         if isinstance(node, fn.With):
             return self.comma.join(map(self.write, (node.body, *node.known)))
@@ -186,8 +186,6 @@ class Writer:
         if isinstance(node, fn.Largest):
             both = self.comma.join(map(self.write, (node.first, node.second)))
             return self.ident("max") + self.brackets(both)
-        if isinstance(node, fn.Comparison):
-            return self.write(node.left) + self.relation(node.sign) + self.write(node.right)
         if isinstance(node, fn.Cases):
             parts = (node.holds, " if ", node.condition, " else ", node.otherwise)
             return self.write(fn.Words(parts))
