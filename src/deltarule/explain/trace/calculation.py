@@ -11,14 +11,7 @@ from deltarule.equations.params import Array
 from deltarule.explain.trace import by_hand
 from deltarule.explain.trace.by_hand import total
 from deltarule.explain.trace.steps import Traced, TracedPass, TracedStep
-from deltarule.formula.expression import (
-    Derivative,
-    Expression,
-    Number,
-    Product,
-    Quotient,
-    signed,
-)
+from deltarule.formula.expression import Derivative, Expression, Number, Product, Quotient, signed
 from deltarule.formula.function import Words
 from deltarule.formula.symbols import Symbols
 
