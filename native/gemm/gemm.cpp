@@ -28,13 +28,19 @@ constexpr int64_t kEpilogueElements = 2048;  // tiles handed to the epilogue hav
 // First item of part `i` when `items` are split into `parts` as evenly as can be.
 int64_t split(int64_t items, int64_t parts, int64_t i) { return items * i / parts; }
 
-// Of each thread.
 template <class T>
-thread_local Buffer<T> buffer_a;  // op(A) of the caller, shared with the workers of its dispatch
+struct Scratch {
+  Buffer<T> a;  // op(A) of the caller, shared with the workers of its dispatch
+  Buffer<T> b;  // the block of op(B) of the thread at work
+  Buffer<T> c;  // its block of C, where the caller keeps none
+};
+
+// Of this thread. Local to a function: GCC 12 never frees thread_local variable templates.
 template <class T>
-thread_local Buffer<T> buffer_b;  // the block of op(B) of the thread at work
-template <class T>
-thread_local Buffer<T> buffer_c;  // its block of C, where the caller keeps none
+Scratch<T>& scratch() {
+  static thread_local Scratch<T> own;
+  return own;
+}
 
 // Rows whose distance is near a multiple of a page fall into one set of the L1 cache.
 template <class T>
@@ -158,12 +164,12 @@ void GemmPlan<T>::run(int64_t task) const {
   const int64_t j1 = std::min(n_, split(strips, column_blocks_, column_block + 1) * strip_);
   T* const copied =
       copies_b_
-          ? buffer_b<T>.at_least(ceil_div(j1 - j0, strip_) * strip_size(ceil_div(k_, k_blocks_)))
+          ? scratch<T>().b.at_least(ceil_div(j1 - j0, strip_) * strip_size(ceil_div(k_, k_blocks_)))
           : nullptr;
   const bool by_row = !trans_a_ && packed_a_ == nullptr;
   const int64_t row0 = panel_row(first);
   const int64_t out_ld = c_ == nullptr ? j1 - j0 : ldc_;
-  T* const out = c_ == nullptr ? buffer_c<T>.at_least((panel_row(last) - row0) * out_ld)
+  T* const out = c_ == nullptr ? scratch<T>().c.at_least((panel_row(last) - row0) * out_ld)
                                : c_ + row0 * ldc_ + j0;
 
   TileArgs<T> args{};
@@ -214,7 +220,7 @@ void GemmPlan<T>::run_all(Pool& pool) {
   const bool parallel = tasks() > 1 && m_ * n_ * k_ >= kWorthSharing;
   if (panels_ > 1 && n_ > 2 * strip_ && conflicts<T>(lda_)) {
     packed_size_ = ceil_div(k_, k_blocks_) * panel_rows_ + kernels_->lanes;
-    packed_a_ = buffer_a<T>.at_least(k_blocks_ * panels_ * packed_size_);
+    packed_a_ = scratch<T>().a.at_least(k_blocks_ * panels_ * packed_size_);
     const int64_t parts = parallel ? std::min(panels_, kTasks) : 1;
     pool.parallel_for(static_cast<int>(parts), [&](int part) {
       copy_a(split(panels_, parts, part), split(panels_, parts, part + 1));
