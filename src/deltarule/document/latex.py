@@ -24,7 +24,7 @@ from deltarule.document.blocks import (
     Title,
     parts,
 )
-from deltarule.formula.latex import escaped
+from deltarule.formula.latex import escaped, unknown
 
 #: Rows of a `tabular`, in which no page can break.
 _PAGE = 40
@@ -47,7 +47,8 @@ def whole(content: str) -> str:
         "\\usepackage[margin=2cm]{geometry}\n"
         "\\renewcommand{\\arraystretch}{1.15}\n"
         "\\setlength{\\parindent}{0pt}\\setlength{\\parskip}{4pt}\\raggedright\\sloppy\n"
-        f"\\begin{{document}}\n{content}\\end{{document}}\n"
+        + "".join(f"{line}\n" for line in unknown(content))
+        + f"\\begin{{document}}\n{content}\\end{{document}}\n"
     )
 
 
