@@ -326,6 +326,13 @@ def test_latex_is_escaped() -> None:
     assert latex.phrase(Code("x^2 ~ {}")) == (
         r"\texttt{x\textasciicircum{}2 \textasciitilde{} \{\}}"
     )
+    assert latex.phrase("a\x00b\x1b\ud800c") == "a?b??c"
+
+
+def test_letters_that_pdflatex_may_not_have_are_provided_for() -> None:
+    plain, odd = (latex.write(Document([Title(name)]), standalone=True) for name in ("x", "\u6570"))
+    assert "undefined" not in plain
+    assert odd.index(r"\UTFviii@undefined@err#1{?}") < odd.index(r"\begin{document}")
 
 
 @pytest.mark.parametrize("write", [text.write, markdown.write, html.write, latex.write])

@@ -127,13 +127,27 @@ def test_latex_is_balanced(result: Formats) -> None:
         assert bare.count("{") == bare.count("}")
 
 
+def typeset(latex: str, folder: Path) -> bytes:
+    """What pdfLaTeX says of a whole document; it must not end with an error."""
+    (folder / "result.tex").write_text(latex, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "result.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    return done.stdout
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_is_typeset_within_its_margins(result: Formats, tmp_path: Path) -> None:
-    (tmp_path / "result.tex").write_text(result.to_latex(standalone=True), encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "result.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
-    assert b"Overfull" not in done.stdout
+    assert b"Overfull" not in typeset(result.to_latex(standalone=True), tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_names_in_any_letters_are_typeset(tmp_path: Path) -> None:
+    name = "\U0001f389 \u6570 \u03b1 \x00 \u202e $x_1$ \\end{document} \xe9"
+    mine = dr.Activation(name, np.tanh, lambda z: 1 - np.tanh(z) ** 2)
+    net = dr.Network([2, 2, 1], mine, rng=0)
+    for one in (dr.diagnose(net, [[1, 2]], [[1]]), dr.derive(net=net, weight=(1, 1, 1))):
+        typeset(one.to_latex(standalone=True), tmp_path)
 
 
 def test_json_is_read_back(result: Formats) -> None:

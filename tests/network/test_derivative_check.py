@@ -205,3 +205,64 @@ def test_fused_value_that_is_not_the_loss_of_the_link_is_refused() -> None:
     check_loss(loss(1.0), get_activation("identity"), 2)
     with pytest.raises(DerivativeError, match=r"fused_J\(z, y\) is not J"):
         check_loss(loss(2.0), get_activation("identity"), 2)
+
+
+# -- what a record states --------------------------------------------------------------------------
+
+
+TANH: Any = (np.tanh, lambda z: 1 - np.tanh(z) ** 2)
+HALF_SQUARE: Any = (lambda o, y: ((o - y) ** 2).sum(axis=1) / 2, lambda o, y: o - y)
+
+
+def test_formulas_that_say_what_the_code_computes_are_taken() -> None:
+    mine = Activation("mine", *TANH, formula=lambda m: m.tanh(m.z), df_formula=lambda m: 1 - m.a**2)
+    loss = Loss(
+        "half",
+        *HALF_SQUARE,
+        formula=lambda m: m.half * (m.o - m.y) ** 2,
+        dJ_formula=lambda m: m.o - m.y,
+    )
+    assert Network([2, 3, 2], mine, loss).loss.formula == "1/2 (o - y)^2"
+    assert Activation("mine", *TANH, formula=None).formula == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [*activation_names(), *loss_names()])
+def test_the_formulas_of_the_package_are_taken_from_a_record_of_ones_own(name: str) -> None:
+    known: Any = get_activation(name) if name in activation_names() else get_loss(name)
+    stated = {key: value for key, value in vars(known).items() if key.endswith("formula")}
+    mine = dataclasses.replace(known, name="mine", **stated)
+    assert not mine.registered
+    if isinstance(mine, Loss):
+        Network([2, 3], loss=mine)
+    else:
+        Network([2, 3], mine, output_activation=mine)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"formula": lambda m: m.tanh(2 * m.z)}, "formula is not what f computes: it gives -0.99"),
+        ({"df_formula": lambda m: 1 - m.a**3}, "df_formula is not what df computes"),
+        ({"formula": lambda m: m.y * m.z}, "formula has a letter 'y'; it may have z only"),
+        ({"df_formula": lambda m: m.o}, "df_formula has a letter 'o'; it may have z and a only"),
+        ({"formula": lambda m: m.sinh(m.z)}, "formula makes no tree .* no attribute 'sinh'"),
+        ({"formula": lambda m: "tanh(z)"}, "formula makes no tree .* as in lambda m: 1 / "),
+        ({"formula": 3}, "activation 'mine': formula must be text or a function that makes a tree"),
+    ],
+)
+def test_a_formula_that_says_something_else_is_refused(stated: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Network([2, 3, 2], Activation("mine", *TANH, **stated))
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"formula": lambda m: (m.o - m.y) ** 2}, "loss 'half': formula is not what J computes"),
+        ({"dJ_formula": lambda m: m.y - m.o}, "dJ_formula is not what dJ computes"),
+        ({"formula": lambda m: m.z}, "formula has a letter 'z'; it may have o and y only"),
+    ],
+)
+def test_a_loss_that_says_something_else_is_refused(stated: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Network([2, 3], loss=Loss("half", *HALF_SQUARE, **stated))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from deltarule.document import blocks, text
 from deltarule.document.blocks import Document, Phrase, Table, parts
-from deltarule.formula.latex import escaped
+from deltarule.formula.latex import escaped, unknown
 
 #: Rows of a `tabular`, in which no page can break.
 _PAGE = 40
@@ -29,7 +29,8 @@ def whole(content: str) -> str:
         "\\usepackage[margin=2cm]{geometry}\n"
         "\\renewcommand{\\arraystretch}{1.15}\n"
         "\\setlength{\\parindent}{0pt}\\setlength{\\parskip}{4pt}\\raggedright\\sloppy\n"
-        f"\\begin{{document}}\n{content}\\end{{document}}\n"
+        + "".join(f"{line}\n" for line in unknown(content))
+        + f"\\begin{{document}}\n{content}\\end{{document}}\n"
     )
 
 

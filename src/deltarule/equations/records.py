@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deltarule.formula.expression import Expression
 
 Given = str | Callable[[Any], Any]
+_AS = "as in lambda m: 1 / (1 + m.exp(-m.z))"
 
 
 class Formula:
@@ -45,7 +46,14 @@ class Formula:
         return Plain().quoted(tree)
 
     def __set__(self, record: Any, given: Given) -> None:
-        vars(record)[self.name] = "" if isinstance(given, Formula) else given
+        if given is None or isinstance(given, Formula):
+            given = ""
+        if not isinstance(given, str) and not callable(given):
+            raise SpecError(
+                f"{self._whose(record)} must be text or a function that makes a tree, {_AS}; got "
+                f"{given!r:.60}"
+            )
+        vars(record)[self.name] = given
 
     def __repr__(self) -> str:
         return "''"  # what it is where nothing is given
@@ -60,9 +68,18 @@ class Formula:
             from deltarule.formula import alphabet
             from deltarule.formula.expression import tree as as_tree
 
-            known[key] = as_tree(known[self.name](alphabet))
+            try:
+                known[key] = as_tree(known[self.name](alphabet))
+            except Exception as error:  # whatever a user's function raises, say whose it was
+                raise SpecError(
+                    f"{self._whose(record)} makes no tree ({type(error).__name__}: {error}); it "
+                    f"must be made of deltarule.formula.alphabet, {_AS}"
+                ) from error
         tree: Expression = known[key]
         return tree
+
+    def _whose(self, record: Any) -> str:
+        return f"{type(record).__name__.lower()} {vars(record).get('name')!r}: {self.name}"
 
 
 def fields_of(record: Any) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ _BRACKETS = {
 #: In em: brackets around no more do not break, and such a body stands on the fraction bar.
 _SHORT = 14.0
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -124,5 +125,14 @@ class Latex(Writer):
 
 
 def escaped(text: str) -> str:
-    """Plain text for LaTeX."""
-    return "".join(_SPECIAL.get(one, one) for one in text)
+    """Plain text for LaTeX, which ends at a control character: a question mark stands for it."""
+    return "".join(_SPECIAL.get(one, one) for one in _CONTROL.sub("?", text))
+
+
+def unknown(content: str) -> list[str]:
+    """What the preamble of that content needs, so that pdfLaTeX does not end at an odd letter.
+
+    It prints "?" for what it has no glyph for; other engines look into their font.
+    """
+    line = r"\makeatletter\def\UTFviii@undefined@err#1{?}\makeatother"
+    return [] if content.isascii() else [line]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from deltarule.equations.activations import Activation
 from deltarule.equations.losses import Loss
 from deltarule.equations.params import Array
 from deltarule.errors import DerivativeError
+
+if TYPE_CHECKING:
+    from deltarule.formula.expression import Expression
 
 _POINTS = np.linspace(-3.1, 3.3, 41)  # 0 and other likely kinks are not among them
 _POINTS.flags.writeable = False  # a function that writes into its input is found out
@@ -42,6 +45,8 @@ def check_activation(f: Activation, n_outputs: int) -> None:
     measured = (up - down) / (2 * _STEP)
     kink = np.abs((up - value) - (value - down)) / _STEP > 1e-3
     _compare(owner, "df", "z", _POINTS, slope, measured, kink)
+    _check_tree(owner, "formula", "f", f.tree, {"z": _POINTS}, value)
+    _check_tree(owner, "df_formula", "df", f.slope_tree, {"z": _POINTS, "a": value}, slope)
 
 
 def _check_jacobian(f: Activation, n_outputs: int) -> None:
@@ -91,6 +96,47 @@ def check_loss(loss: Loss, output: Activation, n_outputs: int) -> None:
             measured[:, k] = (up - down) / (2 * _STEP)
             kink[:, k] = np.abs(up - 2 * value + down) / _STEP > 1e-3
         _compare(owner, fused + "dJ", symbol, at[:, columns], given[:, columns], measured, kink)
+    one = {"o": output.f(z), "y": y}
+    J, dJ = loss.J(one["o"], y), loss.dJ(one["o"], y)
+    _check_tree(owner, "formula", "J", loss.tree, one, J)
+    _check_tree(owner, "dJ_formula", "dJ", loss.slope_tree, one, dJ)
+
+
+def _check_tree(
+    owner: str,
+    name: str,
+    code: str,
+    tree: Expression | None,
+    letters: Mapping[str, Array],
+    expected: Array,
+) -> None:
+    """Compare what a record states as a tree with what its code computes."""
+    if tree is None:
+        return
+    from deltarule.formula import alphabet, value  # slow to import, and few write a tree
+
+    at = {getattr(alphabet, letter): values for letter, values in letters.items()}
+    shape = next(iter(letters.values())).shape
+    try:
+        with np.errstate(all="ignore"):
+            stated = np.broadcast_to(value.evaluated(tree, at), shape)
+    except KeyError as error:
+        raise DerivativeError(
+            f"{owner}: {name} has a letter {error.args[0].letter!r}; it may have "
+            f"{' and '.join(letters)} only"
+        ) from None
+    if stated.shape != expected.shape:  # J is the sum over the outputs, its formula that of one
+        stated = stated.sum(axis=1)
+    # 0 log 0 is 0 in code and NaN in a formula
+    finite = np.isfinite(expected) & np.isfinite(stated)
+    wrong = finite & ~np.isclose(stated, expected, rtol=1e-6, atol=1e-6)
+    if wrong.any():
+        first = np.argmax(wrong.ravel())
+        raise DerivativeError(
+            f"{owner}: {name} is not what {code} computes: it gives {stated.flat[first]:.6g} where "
+            f"{code} gives {expected.flat[first]:.6g}. Correct one of them, or pass "
+            "check_derivatives=False to skip this check"
+        )
 
 
 def _moved(n_outputs: int) -> list[int]:

@@ -12,7 +12,7 @@ from deltarule.explain.derive.steps import Derived, Step
 from deltarule.explain.derive.task import Task
 from deltarule.formula.expression import Expression
 from deltarule.formula.fold import COLUMN, aligned, folded, unbroken, width
-from deltarule.formula.latex import Latex
+from deltarule.formula.latex import Latex, unknown
 from deltarule.formula.mathml import BREAK, MathML
 from deltarule.formula.text import Text
 from deltarule.formula.value import evaluated
@@ -126,6 +126,7 @@ def _document(lines: Sequence[str], title: str) -> str:
             r"\usepackage{amsmath}",
             r"\setlength{\textwidth}{16cm}\setlength{\oddsidemargin}{0cm}",
             r"\raggedright\sloppy\setlength{\lineskip}{4pt}\setlength{\lineskiplimit}{3pt}",
+            *unknown("".join([title, *lines])),
             r"\begin{document}",
             rf"\noindent {title}",
             *lines,
