@@ -175,3 +175,15 @@ def test_pages_about_the_house_name_files_that_exist(page: str) -> None:
     there = {f"{TOP.name}/{p.relative_to(TOP).as_posix()}" for f in folders for p in f.rglob("*.*")}
     assert named
     assert [one for one in sorted(named) if not any(p.endswith(f"/{one}") for p in there)] == []
+
+
+def test_files_that_the_code_names_are_there() -> None:
+    """By their names alone, or from a folder above the file that names them."""
+    package = TOP / "src" / "deltarule"
+    lost = [
+        f"{source.relative_to(package)}: {one}"
+        for source in package.rglob("*.py")
+        for one in re.findall(r"`([\w./]+\.py)`", source.read_text("utf-8"))
+        if not any((at / one).exists() for at in source.parents)
+    ]
+    assert lost == []

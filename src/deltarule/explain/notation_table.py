@@ -1,6 +1,6 @@
 """The dictionary between the four documents' notations, ours and the code.
 
-The symbols are those of `notation.py`, of one layer of a network: so the shift of the layer
+The symbols are those of `formula/notation.py`, of one layer of a network: so the shift of the layer
 numbers, the order of a weight's indices and the signs can be seen, not only told.
 """
 

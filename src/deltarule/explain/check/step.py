@@ -33,7 +33,7 @@ class Variant:
     Attributes
     ----------
     code : str
-        Of the mistake (see `mistakes.py`).
+        Of the mistake (see `mistakes/`).
     rule : str
         Which equation it replaces.
     layer : int or None

@@ -1,6 +1,6 @@
 """What a diagnosis measures: one forward and backward pass, layer by layer, in float64 and float32.
 
-Nothing is judged here: `diagnostics_findings.py` does that.
+Nothing is judged here: `findings.py` does that.
 """
 
 from __future__ import annotations
