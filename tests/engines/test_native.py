@@ -499,6 +499,18 @@ def test_functions_and_optimizers_go_by_their_names() -> None:
     assert len(set(_core.OPTIMIZERS)) == 5
 
 
+def test_a_function_that_an_older_core_lacks_stays_with_the_reference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fewer = tuple(name for name in _core.ACTIVATIONS if name != "mish")
+    monkeypatch.setattr(_core, "ACTIVATIONS", fewer)
+    net = Network([2, 3, 1], "mish", rng=0)
+    assert get_engine("auto", net.spec).name == "reference"
+    assert net.predict(np.ones((1, 2))).shape == (1, 1)
+    with pytest.raises(SpecError, match="the native engine cannot run"):
+        get_engine("native", net.spec)
+
+
 # -- what it takes ---------------------------------------------------------------------------------
 
 

@@ -35,7 +35,20 @@ _SECONDS_BETWEEN_SIGNALS = 0.05
 
 def _number(name: str, names: tuple[str, ...]) -> int:
     """Where "leaky_relu(0.2)" stands among names of the core that hold "leaky_relu"."""
-    return names.index(name.partition("(")[0])
+    return names.index(_bare(name))
+
+
+def _bare(name: str) -> str:
+    return name.partition("(")[0]
+
+
+def _knows(spec: Spec) -> bool:
+    """Whether the core has all of its functions: none is the user's own, or newer than the core."""
+    return (
+        all(f.registered and _bare(f.name) in _core.ACTIVATIONS for f in spec.activations)
+        and spec.loss.registered
+        and _bare(spec.loss.name) in _core.LOSSES
+    )
 
 
 # dtype, rows and dropout rates: what the core lays a network out for.
@@ -48,8 +61,8 @@ class _Compiled:
     def __init__(self, spec: Spec) -> None:
         self.width, self.dtype = spec.sizes[-1], spec.dtype
         self.idle: list[tuple[_Shape, Any]] = []  # what the last call laid out
-        self.spec: _core.NetworkSpec | None = None  # None: own functions, for the reference
-        if spec.loss.registered and all(f.registered for f in spec.activations):
+        self.spec: _core.NetworkSpec | None = None  # None: for the reference
+        if _knows(spec):
             self.spec = _core.NetworkSpec(
                 list(spec.sizes),
                 [_number(f.name, _core.ACTIVATIONS) for f in spec.activations],
