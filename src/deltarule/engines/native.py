@@ -6,6 +6,7 @@ optimizer; networks with own Python functions stay with the reference.
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -174,9 +175,7 @@ class _Prepared:
 def _prepared(run: Run) -> _Prepared:
     """Made again if arrays were replaced since, as other engines do."""
     known: _Prepared | None = run.cache.get("native")
-    if known is None or any(
-        now is not then for now, then in zip(_arrays(run), known.arrays, strict=True)
-    ):
+    if known is None or not all(map(operator.is_, _arrays(run), known.arrays)):
         known = run.cache["native"] = _Prepared(run)
     return known
 
