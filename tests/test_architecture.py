@@ -37,7 +37,7 @@ FLOORS = [
 ]
 #: In `explain`, likewise; wings do not know each other.
 EXPLAIN_FLOORS = [
-    ["formats"],
+    ["small_files"],
     ["network_file"],
     ["case"],
     ["descent_steps"],

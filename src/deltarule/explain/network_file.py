@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from deltarule.equations.params import Array
 from deltarule.errors import DataError, SpecError, unknown_name
-from deltarule.explain.formats import PARSERS, Placed, as_number, got, parse_file, plain
+from deltarule.explain.small_files import PARSERS, Placed, as_number, got, parse_file, plain
 from deltarule.network.data import check_targets
 from deltarule.network.network import Network
 from deltarule.network.saving import load

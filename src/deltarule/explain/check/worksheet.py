@@ -23,8 +23,8 @@ from deltarule.explain.check.report import Report
 from deltarule.explain.check.reported import reported
 from deltarule.explain.check.search import explain
 from deltarule.explain.check.step import Claims
-from deltarule.explain.formats import Placed, as_number, plain_minus
 from deltarule.explain.network_file import NetworkFile, read_network
+from deltarule.explain.small_files import Placed, as_number, plain_minus
 
 _LAYERED = ("z", "a", "delta", "error", "weight_gradients", "bias_gradients")
 _AFTER = ("new_weights", "new_biases")
