@@ -89,7 +89,8 @@ class Case:
     @property
     def dense(self) -> Array:
         """X (n, n_0) as an array, also where it is sparse."""
-        return self.X.toarray() if is_sparse(self.X) else self.X  # type: ignore[no-any-return]
+        X: Array = self.X.toarray() if is_sparse(self.X) else self.X
+        return X
 
     def only(self, rows: Array) -> Case:
         """The case with those of its samples alone; X as an array, also where it is sparse."""

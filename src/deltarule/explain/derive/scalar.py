@@ -97,7 +97,9 @@ class Scalar:
 
     def _keep_output(self, i: str) -> None:
         """Of the sum over the outputs only the unit sought is left."""
-        only = [ex.substituted(self.segments[0][-1], i, self._int(self.J))]  # type: ignore[arg-type]
+        last = self.segments[0][-1]
+        assert isinstance(last, Expression)  # the loss's slope, not a sum's mark
+        only = [ex.substituted(last, i, self._int(self.J))]
         kept = self.task.a(self.T, self.J)
         self.segments, self.tail = [list(only)], self.d(kept)
         self._add("drop constants", *self._constants(i))
